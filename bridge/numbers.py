@@ -7,11 +7,7 @@ from math import isfinite
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII).fullmatch
 _LOOSE_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII).fullmatch
 _INTEGER = re.compile(r"-?\d+", re.ASCII).fullmatch
-_PLAIN = r"(?:0|[1-9]\d{0,17})(?:\.\d{1,40})?"
 _LONGEST = 400
-
-six_plain = re.compile(",".join([_PLAIN] * 6), re.ASCII).fullmatch
-"""Matches six comma-separated numbers that need no further look: the hot path of a tick."""
 
 
 def number(text: str) -> str:

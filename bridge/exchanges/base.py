@@ -13,6 +13,9 @@ from msgspec import DecodeError, Struct
 
 from bridge.errors import FrameError
 from bridge.events import Candle, Channel, Instrument, Stats, Symbol, Tick, Trade
+from bridge.topics import symbol_problem
+
+MAX_STRANGERS = 1000
 
 
 class HttpRequest(Struct, frozen=True):
@@ -54,7 +57,7 @@ class Send(Struct, frozen=True):
 
 
 class Fetch(Struct, frozen=True):
-    """A REST look-up that the line needs in mid-air; its answer goes to `fetched()`. `purpose`: the exchange's own note."""
+    """A REST look-up that the line needs in mid-air; `purpose` is the exchange's own note for `fetched()`."""
 
     request: HttpRequest
     purpose: str
@@ -115,6 +118,18 @@ class Catalogue:
         return self.by_symbol[symbol].native
 
 
+def usable(instruments: Iterable[Instrument]) -> tuple[list[Instrument], list[Refused]]:
+    """Part what can become a topic from what cannot. Of two natives with one symbol, the trading one is kept."""
+    kept: dict[Symbol, Instrument] = {}
+    refused = []
+    for one in instruments:
+        if problem := symbol_problem(one.symbol):
+            refused.append(Refused("symbol", f"{one.symbol[:40]!r} {problem}", one.symbol[:40]))
+        elif one.symbol not in kept or kept[one.symbol].status != "trading":
+            kept[one.symbol] = one
+    return list(kept.values()), refused
+
+
 class Exchange(ABC):
     """One connection to one exchange. The session drives it; nothing in it waits."""
 
@@ -136,6 +151,7 @@ class Exchange(ABC):
         self.wanted = channels & self.channels
         self.whole = whole
         self.at = hosts or self.hosts
+        self._strangers: set[str] = set()
 
     # --- the line -----------------------------------------------------------------------------------
     def prelude(self) -> HttpRequest | None:
@@ -170,6 +186,13 @@ class Exchange(ABC):
         """What the answer to a Fetch of its own tells. Raises FrameError."""
         return []
 
+    def stranger(self, native: str, channel: Channel) -> "list[Outcome]":
+        """A market that the catalogue does not know: reported once a line."""
+        if native in self._strangers or len(self._strangers) >= MAX_STRANGERS:
+            return []
+        self._strangers.add(native)
+        return [Refused("symbol", "is not in the catalogue", native[:40], channel)]
+
     # --- REST, as data ------------------------------------------------------------------------------
     @classmethod
     @abstractmethod
@@ -178,8 +201,8 @@ class Exchange(ABC):
 
     @classmethod
     @abstractmethod
-    def read_catalogue(cls, answer: bytes) -> list[Instrument]:
-        """Every usable instrument in the answer. Raises FrameError."""
+    def read_catalogue(cls, answer: bytes) -> tuple[list[Instrument], list[Refused]]:
+        """Every usable instrument in the answer, and those that cannot be used. Raises FrameError."""
 
     @abstractmethod
     def look(self, symbol: Symbol) -> Fetch:

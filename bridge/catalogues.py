@@ -1,0 +1,45 @@
+"""An exchange's instruments: fetched at start, kept on disk, so that a start without REST works with the last ones."""
+
+import asyncio
+import logging
+from pathlib import Path
+
+from bridge.errors import FeedLost, FrameError
+from bridge.exchanges.base import Catalogue, Exchange, Hosts, Refused
+from bridge.rest import Rest
+
+log = logging.getLogger(__name__)
+
+
+async def load(
+    kind: type[Exchange], hosts: Hosts, rest: Rest, folder: Path
+) -> tuple[Catalogue, list[Refused], FeedLost | FrameError | None]:
+    """The catalogue, what of it cannot be used, and why it is only the last one kept (None: it is today's).
+
+    Raises FeedLost or FrameError when there is neither.
+    """
+    path = folder / f"{kind.name}.json"
+    try:
+        answer = await rest.ask(kind.catalogue_request(hosts))
+        instruments, refused = kind.read_catalogue(answer)
+    except (FeedLost, FrameError) as problem:
+        kept = await asyncio.to_thread(_read, path)
+        if kept is None:
+            raise
+        instruments, refused = kind.read_catalogue(kept)
+        log.warning("%s: the catalogue of %s is used, because: %s", kind.name, path, problem)
+        return Catalogue(instruments), refused, problem
+    await asyncio.to_thread(_keep, path, answer)
+    return Catalogue(instruments), refused, None
+
+
+def _read(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None
+
+
+def _keep(path: Path, answer: bytes) -> None:
+    """Replace the kept answer whole, so that a power cut leaves the old one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_bytes(answer)
+    part.replace(path)

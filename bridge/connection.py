@@ -1,0 +1,250 @@
+"""One attempt: a dialled line and its exchange object, from the first byte to its loss. Ends by raising FeedLost."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from msgspec import Struct
+
+from bridge.clock import Clock
+from bridge.errors import FeedLost, FeedRefused, FrameError
+from bridge.events import Channel, Symbol
+from bridge.exchanges.base import Acked, Bye, Exchange, Fetch, Look, Outcome, Pong, Refused, Send
+from bridge.feed import Feed
+from bridge.freshness import LineLife
+from bridge.line import Line, open_line
+from bridge.looks import Looks
+from bridge.pulse import Pulse
+from bridge.rest import Priority, Rest
+from bridge.sender import Sender
+from bridge.settings import Feed as FeedSettings
+
+log = logging.getLogger(__name__)
+
+STEP_S = 0.2
+"""How often the line is tended: pings, paced sends, proof of life."""
+CHECK_NS = 1_000_000_000
+MAX_FETCHES = 50
+
+
+class Context(Struct):
+    """What all lines of one feed share."""
+
+    feed: Feed
+    rest: Rest
+    clock: Clock
+    pulse: Pulse
+    settings: FeedSettings
+    looks: Looks
+
+
+class Connection:
+    """`run()` returns never: it raises what ended the line. `data_flows()` is called at its first data."""
+
+    def __init__(
+        self, exchange: Exchange, symbols: Sequence[Symbol], context: Context, data_flows: Callable[[], None]
+    ) -> None:
+        self._exchange = exchange
+        self._symbols = dict.fromkeys(symbols)
+        self._context = context
+        self._feed = context.feed
+        self._clock = context.clock
+        self._pulse = context.pulse
+        self._data_flows = data_flows
+        settings = context.settings
+        now = self._clock.monotonic_ns()
+        self.life = LineLife(settings.proof_s, settings.silence_s, settings.pong_s, now)
+        self.data_wall_ns = 0
+        self._since_ns = self._clock.now_ns()
+        self._sender = Sender(exchange.limits.sends_per_s, now)
+        self._line = Line(self._on_frame, self._on_pong, exchange.max_frame_bytes)
+        self._end: FeedLost | None = None
+        self._fetches: set[asyncio.Task[None]] = set()
+        self._acked: dict[Symbol, int] = {}
+        self._next_ping_ns = self._next_check_ns = now
+        self._ping_ns = int(settings.ping_s * 1e9)
+
+    async def run(self) -> None:
+        try:
+            await self._dial()
+            await self._greeted()
+            self._subscribe(list(self._symbols))
+            await self._keep()
+        finally:
+            for task in self._fetches:
+                task.cancel()
+            await self._line.close(self._context.settings.close_timeout_s)
+
+    def change(self, added: Sequence[Symbol], removed: Sequence[Symbol]) -> None:
+        """Subscribe and unsubscribe on the living line."""
+        for symbol in removed:
+            self._symbols.pop(symbol, None)
+            self._acked.pop(symbol, None)
+        self._sender.add(self._exchange.unsubscribe(removed) if removed else [])
+        if added:
+            self._subscribe(added)
+
+    def give_up(self, lost: FeedLost) -> None:
+        """End the line from outside."""
+        self._end = self._end or lost
+        self._line.abort(str(lost))
+
+    # --- up -----------------------------------------------------------------------------------------
+    async def _dial(self) -> None:
+        settings = self._context.settings
+        prelude = self._exchange.prelude()
+        answer = await self._context.rest.ask(prelude) if prelude is not None else b""
+        dial = self._exchange.dial(answer)
+        self._ping_ns = int(min(settings.ping_s, dial.ping_every_s) * 1e9)
+        await open_line(dial.url, self._line, settings.connect_timeout_s, self._exchange.max_frame_bytes)
+        now = self._clock.monotonic_ns()
+        self._since_ns = self._clock.now_ns()
+        self.life = LineLife(settings.proof_s, settings.silence_s, settings.pong_s, now)
+        self._next_ping_ns = now + self._ping_ns
+
+    async def _greeted(self) -> None:
+        deadline = self._clock.monotonic_ns() + int(self._context.settings.connect_timeout_s * 1e9)
+        while not self._exchange.greeted():
+            self._check()
+            if self._clock.monotonic_ns() > deadline:
+                raise FeedLost("no welcome after connecting")
+            await asyncio.sleep(0.02)
+
+    def _subscribe(self, symbols: Sequence[Symbol]) -> None:
+        self._symbols.update(dict.fromkeys(symbols))
+        self._sender.add(self._exchange.subscribe(symbols))
+        self._feed.line_up(symbols, self._exchange.wanted, self._clock.monotonic_ns())
+
+    # --- alive --------------------------------------------------------------------------------------
+    async def _keep(self) -> None:
+        while True:
+            now = self._clock.monotonic_ns()
+            self._check()
+            if (reason := self.life.lost(now)) is not None:
+                raise FeedLost(reason)
+            self._ping(now)
+            for text in self._sender.due(now):
+                self._line.send(text)
+            if now >= self._next_check_ns:
+                self._next_check_ns = now + CHECK_NS
+                self._check_symbols(now)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STEP_S):
+                    await self._line.gone.wait()
+
+    def _check(self) -> None:
+        if self._line.failure is not None:
+            raise self._line.failure
+        if self._end is not None:
+            raise self._end
+        if self._line.gone.is_set():
+            raise FeedLost(self._line.reason)
+
+    def _ping(self, now: int) -> None:
+        if now < self._next_ping_ns:
+            return
+        self._next_ping_ns = now + self._ping_ns
+        text = self._exchange.ping(self._clock.now_ns())
+        if text is None:
+            self._line.ping()
+        else:
+            self._line.send(text)
+        self._sender.spend()
+        self.life.pinged(now)
+
+    def _check_symbols(self, now: int) -> None:
+        self._report_unheard(now)
+        for fetch in self._context.looks.due(self._exchange, self._symbols, now):
+            self._fetch(fetch)
+
+    def _report_unheard(self, now: int) -> None:
+        """A symbol that the exchange accepted and never told anything of: delisted, renamed or forgotten."""
+        limit = int(self._context.settings.unheard_symbol_s * 1e9)
+        for symbol in [symbol for symbol, since in self._acked.items() if now - since > limit]:
+            del self._acked[symbol]
+            if not self._feed.is_heard(symbol):
+                reason = "subscribed and acknowledged, but silent since"
+                self._feed.park(Refused("symbol", reason, symbol), "ticker", self._clock.now_ns())
+
+    # --- frames -------------------------------------------------------------------------------------
+    def _on_frame(self, frame: bytes) -> None:
+        mono = self._clock.monotonic_ns()
+        if self._pulse.is_late(mono):
+            self._pulse.stalled(mono)
+            return
+        received_ns = mono + self._clock.offset_ns
+        try:
+            outcomes = self._exchange.receive(frame, received_ns)
+        except FrameError as error:
+            self._feed.counters.received += 1
+            self._feed.park(Refused("frame", str(error)[:200]), None, received_ns, frame)
+            return
+        told = self._feed.deliver(outcomes, mono, self._since_ns)
+        if told:
+            self.data_wall_ns = received_ns
+            first = not self.life.has_data
+            self.life.data(mono)
+            if first:
+                self._data_flows()
+        if told != len(outcomes):
+            self._act(outcomes, mono)
+
+    def _on_pong(self) -> None:
+        self.life.answered(self._clock.monotonic_ns())
+
+    def _act(self, outcomes: Sequence[Outcome], mono: int) -> None:
+        """What is no market data: answers, acknowledgements, look-ups, the exchange's own words."""
+        for outcome in outcomes:
+            if isinstance(outcome, Pong):
+                self.life.answered(mono)
+            elif isinstance(outcome, Send):
+                self._sender.first(outcome.text)
+            elif isinstance(outcome, Fetch):
+                self._fetch(outcome)
+            elif isinstance(outcome, Acked):
+                self._on_ack(outcome, mono)
+            elif isinstance(outcome, Refused):
+                self._feed.park(outcome, None, self._clock.now_ns())
+            elif isinstance(outcome, Bye):
+                lost = FeedRefused(outcome.reason) if outcome.refused else FeedLost(outcome.reason, at_once=True)
+                self.give_up(lost)
+            elif isinstance(outcome, Look):
+                self._looked(outcome, mono)
+
+    def _on_ack(self, ack: Acked, mono: int) -> None:
+        if ack.channel in (None, Channel.TICKER) and Channel.TICKER in self._exchange.wanted:
+            self._acked.update(dict.fromkeys(ack.symbols, mono))
+
+    def _looked(self, look: Look, mono: int) -> None:
+        symbol = look.tick.symbol
+        if self._context.looks.contradicts(look, mono):
+            log.warning("%s: %s is told otherwise by REST: subscribing anew", self._exchange.name, symbol)
+            self._sender.add(self._exchange.unsubscribe([symbol]))
+            self._sender.add(self._exchange.subscribe([symbol]))
+
+    # --- REST in mid-line ---------------------------------------------------------------------------
+    def _fetch(self, fetch: Fetch) -> None:
+        if len(self._fetches) >= MAX_FETCHES:
+            log.warning("%s: %s is not fetched, too many are waiting", self._exchange.name, fetch.purpose)
+            return
+        task = asyncio.get_running_loop().create_task(self._fetched(fetch))
+        self._fetches.add(task)
+        task.add_done_callback(self._fetch_done)
+
+    async def _fetched(self, fetch: Fetch) -> None:
+        try:
+            answer = await self._context.rest.ask(fetch.request, Priority.FETCH)
+            outcomes = self._exchange.fetched(fetch, answer, self._clock.now_ns())
+        except (FeedLost, FrameError) as error:
+            log.warning("%s: %s could not be fetched: %s", self._exchange.name, fetch.purpose, error)
+            return
+        mono = self._clock.monotonic_ns()
+        self._feed.deliver(outcomes, mono, self._since_ns)
+        self._act(outcomes, mono)
+
+    def _fetch_done(self, task: asyncio.Task[None]) -> None:
+        self._fetches.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._line.failure = error
+            self._line.gone.set()

@@ -1,0 +1,69 @@
+"""Gaps as they happen to the lines: opened when one is lost, ended when its data flows again. Pure.
+
+A gap of prices cannot be filled by anybody; gaps of trades and candles stay open until a fill closes them.
+"""
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from bridge.events import Channel, Symbol
+from bridge.gaps import Gaps
+from bridge.topics import Gap
+
+GAP_CHANNEL = {Channel.TICKER: "prices", Channel.TRADES: "trades", Channel.CANDLES: "candles"}
+MINUTE_NS = 60_000_000_000
+
+
+class Outage(Struct, frozen=True):
+    """Nothing was told since `from_ns` on these channels. `symbols` None: all of the exchange's."""
+
+    channels: frozenset[Channel]
+    symbols: frozenset[Symbol] | None
+    from_ns: int
+    cause: str
+    reason: str
+
+
+class Outages:
+    """The running gaps of one exchange's lines. `tell` publishes a gap that has changed."""
+
+    def __init__(self, exchange: str, gaps: Gaps, tell: Callable[[Gap], None]) -> None:
+        self._exchange = exchange
+        self._gaps = gaps
+        self._tell = tell
+        self._running: dict[str, list[Gap]] = {}
+
+    def begin(self, line: str, outage: Outage, now_ns: int) -> None:
+        """A line is silent or gone; an outage of it that runs already goes on."""
+        if line not in self._running:
+            channels = sorted(GAP_CHANNEL[channel] for channel in outage.channels if channel in GAP_CHANNEL)
+            self._running[line] = [self._open(channel, outage, now_ns) for channel in channels]
+
+    def adopt(self, line: str, gaps: list[Gap]) -> None:
+        """Gaps that were opened elsewhere (the bridge was stopped) end with this line's outage."""
+        self._running.setdefault(line, []).extend(gaps)
+
+    def end(self, line: str, to_ns: int, now_ns: int) -> None:
+        """Data flows again."""
+        for gap in self._running.pop(line, ()):
+            self._close(gap, to_ns, now_ns)
+
+    def hole(self, symbol: Symbol, missing: int, from_ns: int, to_ns: int, now_ns: int) -> None:
+        """So many consecutive trade ids of one symbol never came."""
+        channels, symbols = frozenset({Channel.TRADES}), frozenset({symbol})
+        outage = Outage(channels, symbols, from_ns, "sequence", f"{missing} ids are missing")
+        self._close(self._open("trades", outage, now_ns), to_ns, now_ns)
+
+    def _open(self, channel: str, outage: Outage, now_ns: int) -> Gap:
+        from_ns = outage.from_ns
+        if channel == "candles":
+            from_ns = from_ns // MINUTE_NS * MINUTE_NS
+        symbols = None if outage.symbols is None else sorted(outage.symbols)
+        gap = self._gaps.open(self._exchange, channel, from_ns, outage.cause, symbols, outage.reason, now_ns)
+        self._tell(gap)
+        return gap
+
+    def _close(self, gap: Gap, to_ns: int, now_ns: int) -> None:
+        if (ended := self._gaps.close(gap.id, to_ns, now_ns)) is not None:
+            self._tell(ended)

@@ -1,0 +1,83 @@
+"""Numbering: gives every stream message its run and `n`, at the moment it enters the outbox. Pure.
+
+`n` counts the messages of one topic within the run, from 1: a hole among stored rows is a lost message.
+Fills carry their job's id and `fill_n` instead.
+"""
+
+from collections.abc import Callable, Iterator
+
+from bridge import topics
+from bridge.outbox import Outbox
+
+
+class Stream:
+    """One stream topic of this run: its last number and its first and last row's time."""
+
+    __slots__ = ("first_ns", "n", "time_ns", "topic")
+
+    def __init__(self, topic: str) -> None:
+        self.topic = topic
+        self.n = 0
+        self.first_ns = 0
+        self.time_ns = 0
+
+
+class Streams:
+    """All streams of the bridge. `run` is None until the clock is synchronised: then nothing is published yet."""
+
+    def __init__(self, outbox: Outbox, wake: Callable[[], None]) -> None:
+        self.run: int | None = None
+        self.unclocked = 0
+        self._outbox = outbox
+        self._wake = wake
+        self._streams: dict[str, Stream] = {}
+        self._fills: dict[tuple[str, str], Stream] = {}
+
+    def begin(self, run: int) -> None:
+        """A new run: every topic counts from 1 again."""
+        self.run = run
+        for stream in self._streams.values():
+            stream.n = 0
+            stream.first_ns = 0
+
+    def stream(self, topic: str) -> Stream:
+        """The stream of this topic, made when first asked for."""
+        return self._streams.get(topic) or self._streams.setdefault(topic, Stream(topic))
+
+    def observed_ns(self, stream: Stream, now_ns: int) -> int:
+        """An observed row's time: its arrival, made strictly increasing per topic."""
+        return now_ns if now_ns > stream.time_ns else stream.time_ns + 1
+
+    def publish(self, stream: Stream, body: str, time_ns: int, now_ns: int) -> bool:
+        """Number a body and append it. False while there is no run: nothing was published."""
+        run = self.run
+        if run is None:
+            self.unclocked += 1
+            return False
+        n = stream.n = stream.n + 1
+        stream.time_ns = time_ns
+        if n == 1:
+            stream.first_ns = time_ns
+        self._outbox.append(stream.topic, topics.numbered(body, run, n), run, n, now_ns)
+        self._wake()
+        return True
+
+    def fill(self, topic: str, body: str, job: str, source: str, row_ns: int, now_ns: int) -> None:
+        """Append a told row that REST, a snapshot or a correction brought: `fill` and `fill_n` instead of a number."""
+        key = (job, topic)
+        stream = self._fills.get(key) or self._fills.setdefault(key, Stream(topic))
+        stream.n += 1
+        stream.first_ns = min(stream.first_ns or row_ns, row_ns)
+        stream.time_ns = max(stream.time_ns, row_ns)
+        self._outbox.append(topic, topics.filled(body, job, stream.n, source), job, stream.n, now_ns)
+        self._wake()
+
+    def room_for_fill(self) -> bool:
+        """Fills wait while live messages do."""
+        return self._outbox.room_for_fill()
+
+    def tally(self) -> Iterator[tuple[int | str, Stream]]:
+        """Every stream that published something, with its run or its job."""
+        if self.run is not None:
+            yield from ((self.run, stream) for stream in self._streams.values() if stream.n)
+        yield from ((job, stream) for (job, _), stream in self._fills.items())

@@ -1,0 +1,243 @@
+"""One exchange, put together: its catalogue, feed, lines, first candles and health. Trouble here stays here."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from bridge import topics
+from bridge.backoff import Backoff
+from bridge.catalogues import load
+from bridge.clock import Clock
+from bridge.connection import Context
+from bridge.errors import FeedLost, FeedRefused, FrameError
+from bridge.events import Channel
+from bridge.exchanges.base import Catalogue, Exchange, Hosts, Refused
+from bridge.feed import Feed
+from bridge.first_candles import FirstCandles
+from bridge.health import LineStatus, clocked, feed_health, feed_status
+from bridge.looks import Looks
+from bridge.outages import Outages
+from bridge.plan import Plan, known, per_line, plan, rearrange
+from bridge.pulse import Pulse
+from bridge.rest import Rest
+from bridge.session import Session
+from bridge.settings import ExchangeSettings, Settings
+from bridge.streams import Streams
+from bridge.topics import Gap, State, Topics
+
+log = logging.getLogger(__name__)
+
+HEALTH_EXPIRY_S = 30
+CATALOGUE_AGAIN_S = 600.0
+
+
+class Shared(Struct):
+    """What all exchanges of the bridge share."""
+
+    settings: Settings
+    names: Topics
+    streams: Streams
+    clock: Clock
+    pulse: Pulse
+    put: Callable[[State], None]
+    outages: Callable[[str], Outages]
+    gaps_open: Callable[[str], int]
+    figures: Callable[[], dict[str, Any]]
+    known_until: Callable[[str], int]
+    folder: Path
+
+
+class Venue:
+    """One exchange for as long as the bridge runs."""
+
+    def __init__(self, kind: type[Exchange], settings: ExchangeSettings, shared: Shared, stopped: list[Gap]) -> None:
+        self.kind = kind
+        self.settings = settings
+        self.sessions: list[Session] = []
+        self._shared = shared
+        self._stopped_gaps = stopped
+        clock = shared.clock
+        latest = shared.settings.latest
+        self.feed = Feed(
+            kind.name,
+            shared.names,
+            shared.streams,
+            shared.put,
+            intervals=(latest.interval_s, latest.stats_interval_s),
+            synced=lambda: clock.synced,
+        )
+        self.outages = shared.outages(kind.name)
+        self.hosts = Hosts(settings.rest_host or kind.hosts.rest, settings.ws_host or kind.hosts.ws)
+        self._starting = LineStatus("connecting", "fetching the catalogue", clock.now_ns())
+        self._told: tuple[str, str, int] | None = None
+        self._stopping = False
+        self._group: asyncio.TaskGroup | None = None
+        self.catalogue: Catalogue | None = None
+
+    async def run(self) -> None:
+        """Until cancelled. Anything but FeedLost and FrameError is our bug, and ends the process."""
+        async with Rest(self.kind.limits) as rest:
+            self.catalogue = await self._catalogue(rest)
+            self._tell_catalogue(self.catalogue)
+            plans, refused = plan(self.kind, self.settings, self.catalogue)
+            self._report(refused)
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                self._context = self._make_context(rest)
+                for one in plans:
+                    self._start(one)
+                self._adopt_stopped()
+                group.create_task(self._first_candles(rest, self.catalogue, plans))
+
+    def change(self, settings: ExchangeSettings) -> None:
+        """Other symbols: subscribed and unsubscribed on the living lines; more lines where they do not fit."""
+        self.settings = settings
+        if self.catalogue is None or self._group is None:
+            return
+        wanted, refused = known(settings.symbols, self.catalogue)
+        self._report(refused)
+        lines = [session for session in self.sessions if not session.whole]
+        if not lines:
+            log.warning("%s: symbols of a feed without lines take effect at the next start", self.kind.name)
+            return
+        channels = lines[0].channels
+        arranged = rearrange([session.symbols for session in lines], wanted, per_line(self.kind, channels))
+        for session, symbols in zip(lines, arranged, strict=False):
+            session.change(symbols)
+        for symbols in arranged[len(lines) :]:
+            self._start(Plan(f"{self.kind.name}/{len(self.sessions) + 1}", tuple(symbols), channels))
+        self._tell_catalogue(self.catalogue)
+
+    # --- time passes --------------------------------------------------------------------------------
+    def tend(self) -> None:
+        """Once a second."""
+        now_ns, mono = self._shared.clock.now_ns(), self._shared.clock.monotonic_ns()
+        for session in self.sessions:
+            session.tend()
+        self.feed.tend(now_ns, mono)
+        for symbol, tape in self.feed.tapes.items():
+            for missing, from_ns, to_ns in tape.sequence.holes(mono):
+                self.outages.hole(symbol, missing, from_ns, to_ns, now_ns)
+        self._tell_health(mono)
+
+    def flush(self) -> None:
+        """Several times a second."""
+        self.feed.flush(self._shared.clock.monotonic_ns())
+
+    def stop(self) -> None:
+        """The last word of a clean stop."""
+        self._stopping = True
+        self._told = None
+        self._tell_health(self._shared.clock.monotonic_ns())
+
+    # --- parts --------------------------------------------------------------------------------------
+    def status(self) -> LineStatus:
+        if self._stopping:
+            return LineStatus("stopped", "the bridge was stopped", self._shared.clock.now_ns())
+        if not self.sessions:
+            return self._starting
+        return feed_status(self.feed, [session.status for session in self.sessions])
+
+    def _make_context(self, rest: Rest) -> Context:
+        feed_settings = self._shared.settings.feed
+        looks = Looks(self.feed, feed_settings.looks_per_minute)
+        return Context(self.feed, rest, self._shared.clock, self._shared.pulse, feed_settings, looks)
+
+    def _start(self, one: Plan) -> None:
+        def make() -> Exchange:
+            assert self.catalogue is not None
+            return self.kind(self.catalogue, one.channels, whole=one.whole, hosts=self.hosts)
+
+        session = Session(one.name, make, one.symbols, self._context, self.outages)
+        self._shared.pulse.listen(session.stalled)
+        self.sessions.append(session)
+        assert self._group is not None
+        self._group.create_task(session.run(), name=one.name)
+
+    def _adopt_stopped(self) -> None:
+        """Gaps of the time in which the bridge was stopped end when the first line that carries their channel lives."""
+        for session in self.sessions:
+            carried = [gap for gap in self._stopped_gaps if gap.channel in session.gap_channels]
+            self.outages.adopt(session.name, carried)
+            self._stopped_gaps = [gap for gap in self._stopped_gaps if gap not in carried]
+
+    async def _catalogue(self, rest: Rest) -> Catalogue:
+        """Never gives up; says in health why there is none yet."""
+        settings = self._shared.settings.feed
+        backoff = Backoff(settings.backoff_first_s, settings.backoff_most_s)
+        while True:
+            try:
+                catalogue, refused, _ = await load(self.kind, self.hosts, rest, self._shared.folder)
+            except (FeedLost, FrameError) as problem:
+                delay_s = backoff.next()
+                if isinstance(problem, FeedRefused):
+                    delay_s = max(delay_s, problem.retry_after_s or 0.0)
+                status = "refused" if isinstance(problem, FeedRefused) else "reconnecting"
+                reason = f"no catalogue: {problem}"
+                self._starting = LineStatus(status, reason, self._shared.clock.now_ns())
+                log.warning("%s: %s; next try in %.0f s", self.kind.name, reason, delay_s)
+                await asyncio.sleep(delay_s)
+                continue
+            for one in refused[: topics.LISTED]:
+                log.info("%s: an instrument cannot be used: %s", self.kind.name, one.reason)
+            return catalogue
+
+    async def _first_candles(self, rest: Rest, catalogue: Catalogue, plans: Sequence[Plan]) -> None:
+        hours = self._shared.settings.feed.first_candles_h
+        wanted = [symbol for one in plans if Channel.CANDLES in one.channels for symbol in one.symbols]
+        if not hours or not wanted:
+            return
+        while (run := self._shared.streams.run) is None:
+            await asyncio.sleep(1.0)
+        job = FirstCandles(
+            self.kind(catalogue, frozenset({Channel.CANDLES}), hosts=self.hosts),
+            rest,
+            self._shared.streams,
+            self._shared.names,
+            self._shared.clock,
+            self._shared.put,
+            self._shared.known_until,
+            f"{run}-{self.kind.name}-first-candles",
+            hours,
+        )
+        await job.run(wanted)
+
+    def _report(self, refused: Sequence[Refused]) -> None:
+        for one in refused:
+            self.feed.park(one, None, self._shared.clock.now_ns())
+
+    def _tell_catalogue(self, catalogue: Catalogue) -> None:
+        in_use = {symbol for session in self.sessions for symbol in session.symbols} or set(self.settings.symbols)
+        if self.settings.whole_market:
+            in_use = set(catalogue.by_symbol)
+        listed = [one for symbol, one in sorted(catalogue.by_symbol.items()) if symbol in in_use]
+        payload = topics.catalogue(listed, self._shared.clock.now_ns())
+        self._shared.put(State(self._shared.names.catalogue(self.kind.name), lambda now_ns: payload, qos=1))
+
+    def _tell_health(self, mono: int) -> None:
+        """On every change, and again at a third of its expiry."""
+        status = self.status()
+        told = self._told
+        if told and told[:2] == (status.status, status.reason) and mono - told[2] < HEALTH_EXPIRY_S * 10**9 // 3:
+            return
+        self._told = (status.status, status.reason, mono)
+        topic = self._shared.names.health(self.kind.name)
+        self._shared.put(State(topic, self._render_health, qos=1, expiry_s=HEALTH_EXPIRY_S))
+
+    def _render_health(self, now_ns: int) -> bytes:
+        lines = [session.status.status for session in self.sessions]
+        more = {
+            "reconnects": sum(session.reconnects for session in self.sessions),
+            "lines": len(lines),
+            "lines_up": sum(status in ("online", "quiet") for status in lines),
+            "gaps_open": self._shared.gaps_open(self.kind.name),
+            "whole_market": self.settings.whole_market,
+            "book": self.kind.whole_market_has_book or not self.settings.whole_market,
+            **self._shared.figures(),
+        }
+        fields = feed_health(self.feed, self.status(), more)
+        return topics.state(clocked(fields, synced=self._shared.clock.synced, now_ns=now_ns))
