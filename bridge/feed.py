@@ -48,12 +48,14 @@ class Feed:
         streams: Streams,
         put: Callable[[State], None],
         *,
+        consecutive_trades: bool = False,
         intervals: tuple[float, float] = (1.0, 5.0),
         synced: Callable[[], bool] = lambda: True,
     ) -> None:
         self.exchange = exchange
         self.names = names
         self.synced = synced
+        self._consecutive_trades = consecutive_trades
         self.counters = Counters()
         self.last_tick_ns: int | None = None
         self.lags_ns: deque[int] = deque(maxlen=LAGS_KEPT)
@@ -190,7 +192,8 @@ class Feed:
         if problem is not None:
             self.park(Refused("value", problem, trade.symbol), "trades", trade.received_ns)
             return
-        tape.sequence.seen(trade.number, trade.exchange_time_ns, self._mono_ns)
+        if self._consecutive_trades:
+            tape.sequence.seen(trade.number, trade.exchange_time_ns, self._mono_ns)
         key = tape.told.place(trade)
         if key is None:
             self.counters.repeats += 1

@@ -95,7 +95,7 @@ class SymbolLife:
         self.heard_ns = now_ns
         self.on_line = False
         self.usual_ns = 0
-        """A pause up to this tells nothing new; the feed's hot path then only sets `heard_ns`. 0: not heard on a line."""
+        """A pause up to this tells nothing new: the hot path only sets `heard_ns`. 0: not heard on this line yet."""
         self._longest = Longest(DAY_NS, now_ns)
         self._looked_ns: int | None = None
         self._waits_ns: int | None = None

@@ -1,18 +1,28 @@
-"""Every setting, its default, its bounds and what it means.
+"""Every setting, its default and its bounds. What each means stands in tickbridge.sample.toml, once.
 
-Order: defaults < tickbridge.toml < TICKBRIDGE_* < command line.
+How they come together (defaults < file < environment < command line) is loading.py's.
 """
 
 import os
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from bridge.errors import SettingsError
 from bridge.events import Channel
+from bridge.topics import symbol_problem
 
 Port = Annotated[int, Field(ge=0, le=65535)]
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Days = Annotated[int, Field(ge=0, le=36_500)]
+Level = Literal["debug", "info", "warning", "error"]
+Secret = Annotated[str | None, Field(repr=False)]
+AUTOSAVE_S = 30.0
+"""mosquitto.conf's autosave_interval: a killed broker forgets so much. The outbox must reach back twice that."""
+MAX_PREFIX = 100
+MAX_SECRET_BYTES = 4096
 
 KUCOIN_WATCHLIST = (
     "BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT", "BNB-USDT", "DOGE-USDT", "ADA-USDT", "TRX-USDT",
@@ -33,6 +43,42 @@ def default_data_dir() -> Path:
     return _xdg("XDG_DATA_HOME", ".local/share") / "tickbridge"
 
 
+def _symbol(text: str) -> str:
+    if problem := symbol_problem(text):
+        raise ValueError(f"{text!r} {problem}")
+    if "-" not in text.strip("-") or text != text.upper():
+        raise ValueError(f"{text!r} is not written BASE-QUOTE in capitals, like BTC-USDT")
+    return text
+
+
+def _shaped(pattern: str, words: str) -> AfterValidator:
+    """A text that matches the whole pattern; `words` say to a person what is right."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"must be {words}")
+        return text
+
+    return AfterValidator(check)
+
+
+HttpHost = Annotated[str, _shaped(r"https?://[^/\s]+", "http(s)://host or http(s)://host:port, without a path")]
+WebsocketHost = Annotated[str, _shaped(r"wss?://[^/\s]+", "ws(s)://host or ws(s)://host:port, without a path")]
+Instance = Annotated[str, _shaped(r"[a-z0-9_]{1,32}", "1 to 32 small letters, digits and _")]
+Shard = Annotated[str, _shaped(r"(\d{1,4}/\d{1,4})?", "k/n, like 1/2, or empty")]
+
+
+def _prefix(text: str) -> str:
+    levels = text.strip("/").split("/") if text.strip("/") else []
+    if len(text) > MAX_PREFIX or any(symbol_problem(level) for level in levels):
+        raise ValueError(f"must be at most {MAX_PREFIX} letters, digits and -._ in levels parted by /")
+    return text
+
+
+Folder = Annotated[Path, AfterValidator(Path.expanduser)]
+"""`~` is the home folder; a relative path starts at the folder Tickbridge is started in."""
+
+
 class Section(BaseModel):
     """Frozen, and an unknown key is an error."""
 
@@ -45,39 +91,73 @@ class Broker(Section):
     host: str = "127.0.0.1"
     port: Port = 1883
     user: str | None = None
-    password: str | None = None
-    password_file: Path | None = None
+    password: Secret = None
+    password_file: Folder | None = None
     tls: bool = False
-    ca_file: Path | None = None
+    ca_file: Folder | None = None
     keepalive_s: Annotated[int, Field(ge=5, le=600)] = 10
     connect_timeout_s: Seconds = 10.0
     gather_ms: Annotated[float, Field(ge=0, le=1000)] = 5.0
     max_inflight: Annotated[int, Field(ge=1, le=65535)] = 4096
+
+    @model_validator(mode="after")
+    def _one_password(self) -> Self:
+        if self.password is not None and self.password_file is not None:
+            raise ValueError("has both password and password_file: keep one of them")
+        return self
+
+    def secret(self) -> str | None:
+        """The password itself, from the setting or its file. Raises SettingsError if the file cannot be read."""
+        if self.password_file is None:
+            return self.password
+        try:
+            text = self.password_file.read_text(encoding="utf-8")[:MAX_SECRET_BYTES].strip()
+        except (OSError, UnicodeDecodeError) as error:
+            problem = getattr(error, "strerror", None) or "is no UTF-8 text"
+            raise SettingsError(f"broker.password_file = {self.password_file}: {problem}") from error
+        if not text:
+            raise SettingsError(f"broker.password_file = {self.password_file}: is empty")
+        return text
 
 
 class Outbox(Section):
     """The log of stream messages: how much and how long it remembers."""
 
     bytes: Annotated[int, Field(ge=1_000_000)] = 64 * 1024 * 1024
-    keep_s: Seconds = 90.0
+    keep_s: Annotated[float, Field(ge=2 * AUTOSAVE_S, le=86_400)] = 90.0
+
+
+Symbols = tuple[Annotated[str, AfterValidator(_symbol)], ...]
 
 
 class ExchangeSettings(Section):
-    """One exchange: what is subscribed, and where it is reached."""
+    """One exchange: what is subscribed, and where it is reached (`scheme://host[:port]`; None: its own hosts)."""
 
     enabled: bool = True
-    symbols: tuple[str, ...] = ()
+    symbols: Symbols = ()
     whole_market: bool = False
     channels: frozenset[Channel] = frozenset(Channel)
-    rest_host: str | None = None
-    ws_host: str | None = None
+    rest_host: HttpHost | None = None
+    ws_host: WebsocketHost | None = None
+
+
+class KuCoinSettings(ExchangeSettings):
+    """KuCoin: its own watchlist."""
+
+    symbols: Symbols = KUCOIN_WATCHLIST
+
+
+class BinanceSettings(ExchangeSettings):
+    """Binance: its own watchlist."""
+
+    symbols: Symbols = BINANCE_WATCHLIST
 
 
 class Exchanges(Section):
     """The exchanges, by name."""
 
-    kucoin: ExchangeSettings = ExchangeSettings(symbols=KUCOIN_WATCHLIST)
-    binance: ExchangeSettings = ExchangeSettings(symbols=BINANCE_WATCHLIST)
+    kucoin: KuCoinSettings = KuCoinSettings()
+    binance: BinanceSettings = BinanceSettings()
 
 
 class Feed(Section):
@@ -95,6 +175,14 @@ class Feed(Section):
     unheard_symbol_s: Seconds = 60.0
     looks_per_minute: Annotated[int, Field(ge=0)] = 6
     first_candles_h: Annotated[int, Field(ge=0, le=168)] = 24
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.backoff_first_s > self.backoff_most_s:
+            raise ValueError("has backoff_first_s above backoff_most_s")
+        if self.ping_s + self.pong_s > self.proof_s:
+            raise ValueError("needs ping_s + pong_s within proof_s: else every living line is given up")
+        return self
 
 
 class Latest(Section):
@@ -117,38 +205,39 @@ class Dashboard(Section):
     port: Port = 8000
     mqtt_websocket_port: Port = 9001
     mqtt_user: str | None = None
-    mqtt_password: str | None = None
+    mqtt_password: Secret = None
 
 
 class History(Section):
     """The embedded store (SQLite). Days of 0 keep for ever."""
 
     enabled: bool = True
-    prices_days: Annotated[int, Field(ge=0)] = 30
-    trades_days: Annotated[int, Field(ge=0)] = 90
-    candles_days: Annotated[int, Field(ge=0)] = 0
-    gaps_days: Annotated[int, Field(ge=0)] = 0
-    errors_days: Annotated[int, Field(ge=0)] = 30
+    prices_days: Days = 30
+    trades_days: Days = 90
+    candles_days: Days = 0
+    gaps_days: Days = 0
+    errors_days: Days = 30
     commit_s: Seconds = 10.0
 
 
 class Log(Section):
     """`level` for all, `areas` for single ones (`{"bridge.session": "debug"}`); `to` terminal, file or journal."""
 
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    areas: dict[str, Literal["debug", "info", "warning", "error"]] = {}
+    level: Level = "info"
+    areas: dict[str, Level] = {}
     to: Literal["terminal", "file", "journal"] = "terminal"
     file_bytes: Annotated[int, Field(ge=10_000)] = 5_000_000
-    file_count: Annotated[int, Field(ge=1)] = 3
+    file_count: Annotated[int, Field(ge=1, le=100)] = 3
 
 
 class Settings(Section):
     """The whole configuration of bridge and dashboard."""
 
-    instance: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,32}$")] = "tickbridge"
-    prefix: str = ""
-    shard: Annotated[str, Field(pattern=r"^(\d+/\d+)?$")] = ""
-    data_dir: Path = Field(default_factory=default_data_dir)
+    instance: Instance = "tickbridge"
+    prefix: Annotated[str, AfterValidator(_prefix)] = ""
+    shard: Shard = ""
+    data_dir: Folder = Field(default_factory=default_data_dir)
+    demo: bool = False
     broker: Broker = Broker()
     outbox: Outbox = Outbox()
     exchanges: Exchanges = Exchanges()

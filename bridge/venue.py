@@ -67,6 +67,7 @@ class Venue:
             shared.names,
             shared.streams,
             shared.put,
+            consecutive_trades=kind.consecutive_trades,
             intervals=(latest.interval_s, latest.stats_interval_s),
             synced=lambda: clock.synced,
         )
@@ -92,6 +93,7 @@ class Venue:
                     self._start(one)
                 self._adopt_stopped()
                 group.create_task(self._first_candles(rest, self.catalogue, plans))
+                await asyncio.Event().wait()  # an exchange without a line is no reason to end
 
     def change(self, settings: ExchangeSettings) -> None:
         """Other symbols: subscribed and unsubscribed on the living lines; more lines where they do not fit."""

@@ -31,7 +31,9 @@ class Bench:
         if run is not None:
             streams.begin(run)
         self.states: list[State] = []
-        self.feed = Feed("kucoin", Topics(), streams, self.states.append, synced=lambda: run is not None)
+        self.feed = Feed(
+            "kucoin", Topics(), streams, self.states.append, consecutive_trades=True, synced=lambda: run is not None
+        )
 
     def messages(self, root: str = "") -> list[tuple[str, dict[str, Any]]]:
         entries = self.outbox.take(100_000)

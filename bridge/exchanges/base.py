@@ -142,6 +142,8 @@ class Exchange(ABC):
     """What one subscription tells of every symbol at once."""
     whole_market_has_book: ClassVar[bool] = True
     """Whether the whole-market ticker carries best bid and ask."""
+    consecutive_trades: ClassVar[bool] = False
+    """Whether a trade's number is its predecessor's plus one, so that a hole proves a loss."""
     max_frame_bytes: ClassVar[int] = 4 * 1024 * 1024
 
     def __init__(

@@ -185,6 +185,7 @@ class Binance(Exchange):
     hosts = Hosts(rest="https://api.binance.com", ws="wss://stream.binance.com:9443")
     whole_market_channels = frozenset({Channel.TICKER, Channel.STATS})
     whole_market_has_book = False
+    consecutive_trades = True
     candles_per_request: ClassVar[int] = 1000
 
     def __init__(

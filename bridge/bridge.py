@@ -1,0 +1,288 @@
+"""The bridge's parts and their life: opened, tended in time, changed, closed."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from typing import Any, Self
+
+from bridge import topics
+from bridge.clock import Clock, ClockChange
+from bridge.errors import StoreError
+from bridge.exchanges import EXCHANGES
+from bridge.gaps import Gaps
+from bridge.identity import Identity, children
+from bridge.ledger import RUNS_KEPT_DAYS, Ledger, Tally, next_run
+from bridge.mqtt.publisher import Publisher
+from bridge.outages import Outages
+from bridge.outbox import Outbox
+from bridge.pulse import Pulse
+from bridge.requests import Desk, Requests
+from bridge.settings import Settings
+from bridge.states import States
+from bridge.streams import Streams
+from bridge.topics import Gap, State, Topics, Trouble
+from bridge.troubles import Troubles
+from bridge.venue import Shared, Venue
+
+log = logging.getLogger(__name__)
+
+S = 1_000_000_000
+DAY_NS = 24 * 3600 * S
+FLUSH_S = 0.1
+TEND_S = 1.0
+LEDGER_S = 60.0
+HEALTH_S = 10.0
+HEALTH_EXPIRY_S = 30
+DRAIN_S = 2.0
+BRIDGE = "bridge"
+"""The name under which the bridge itself stands beside the exchanges in `errors/` and `health/`."""
+
+
+class Bridge:
+    """All parts. `open` it, run its `tasks` until one ends or somebody asks to stop, `close` it."""
+
+    def __init__(self, settings: Settings, ledger: Ledger, known_gaps: Sequence[Gap]) -> None:
+        self.settings = settings
+        self.ledger = ledger
+        self.names = Topics(settings.prefix, settings.shard)
+        self.clock = Clock(settings.clock.sync)
+        self.outbox = Outbox(settings.outbox.bytes, settings.outbox.keep_s)
+        self.states = States(self.names.health(BRIDGE))
+        self.streams = Streams(self.outbox, self._wake)
+        self.gaps = Gaps(f"{self.clock.now_ns() // 1_000_000:x}", known_gaps)
+        self.tally = Tally(self.names)
+        self.pulse = Pulse(self.clock.monotonic_ns, settings.feed.stall_s)
+        self.identity = Identity(self.streams, self.clock, self._bridge_figures)
+        client = f"{settings.instance}-bridge{settings.shard.replace('/', '-')}"
+        parts = (self.names, self.outbox, self.states, self.clock, self.identity)
+        self.publisher = Publisher(settings.broker, client, *parts)
+        self.troubles = Troubles(self.streams, self.names.errors(BRIDGE))
+        self._children: dict[str, Any] | None = None
+        self._since_ns = self.clock.monotonic_ns()
+        self._store_trouble: str | None = None
+        self._known_until: dict[str, int] = {}
+        self.venues: list[Venue] = []
+
+    @classmethod
+    async def open(cls, settings: Settings) -> Self:
+        """Open the ledger and make all parts; nothing is connected yet. Raises StoreError."""
+        path = settings.data_dir / "bridge" / f"ledger{settings.shard.replace('/', '-')}.db"
+        ledger = await asyncio.to_thread(Ledger, path, Topics(settings.prefix, settings.shard))
+        bridge = cls(settings, ledger, await asyncio.to_thread(ledger.gaps))
+        since_ns = bridge.clock.now_ns() - 7 * DAY_NS
+        bridge._known_until = await asyncio.to_thread(ledger.known_until, since_ns)
+        await asyncio.to_thread(ledger.prune, bridge.clock.now_ns() - RUNS_KEPT_DAYS * DAY_NS)
+        if bridge.clock.synced:
+            await bridge._begin_run()
+        bridge._make_venues()
+        return bridge
+
+    def tasks(self) -> dict[str, Coroutine[Any, Any, None]]:
+        """What must run for as long as the bridge does, by name."""
+        client = f"{self.settings.instance}-requests{self.settings.shard.replace('/', '-')}"
+        requests = Requests(self.settings.broker, client, self.names, self._desk(), self.ledger)
+        works: dict[str, Coroutine[Any, Any, None]] = {
+            "publisher": self.publisher.run(),
+            "requests": requests.run(),
+            "pulse": self.pulse.run(),
+            "flush": self._flush(),
+            "tend": self._tend(),
+            "ledger": self._keep_ledger(),
+        }
+        return works | {venue.kind.name: venue.run() for venue in self.venues}
+
+    def change(self, settings: Settings) -> None:
+        """Take other symbols from settings that were read anew; everything else needs a new start."""
+        for venue in self.venues:
+            venue.change(getattr(settings.exchanges, venue.kind.name))
+
+    async def close(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        """Say goodbye in order: lines, states, streams, ledger."""
+        for venue in self.venues:
+            venue.stop()
+        publisher = [task for task in tasks if task.get_name() == "publisher"]
+        await _cancelled([task for task in tasks if task not in publisher])
+        left = await self.publisher.close(DRAIN_S)
+        if left:
+            log.warning("%d messages could not be handed to the broker any more; the ledger keeps them as a gap", left)
+        await _cancelled(publisher)
+        self.outbox.abandon()
+        self.gaps.dropped(self.outbox.drops(), self.names, self.clock.now_ns())
+        await self._save()
+        if self.streams.run is not None:
+            await asyncio.to_thread(self.ledger.end, self.streams.run, self.clock.now_ns(), "stopped")
+        await asyncio.to_thread(self.ledger.close)
+
+    # --- parts --------------------------------------------------------------------------------------
+    def _make_venues(self) -> None:
+        shared = Shared(
+            settings=self.settings,
+            names=self.names,
+            streams=self.streams,
+            clock=self.clock,
+            pulse=self.pulse,
+            put=self._put,
+            outages=lambda name: Outages(name, self.gaps, self._tell),
+            gaps_open=self.gaps.open_count,
+            figures=self._figures,
+            known_until=lambda topic: self._known_until.get(topic, 0),
+            folder=self.settings.data_dir / "bridge" / "catalogues",
+        )
+        for name, kind in EXCHANGES.items():
+            settings = getattr(self.settings.exchanges, name)
+            if settings.enabled:
+                stopped = [gap for gap in self.gaps.running("stopped") if gap.exchange == name]
+                self.venues.append(Venue(kind, settings, shared, stopped))
+
+    def _desk(self) -> Desk:
+        return Desk(
+            names=self.names,
+            tally=self.tally,
+            gaps=self.gaps,
+            log=self.outbox,
+            now_ns=self.clock.now_ns,
+            refresh=self._count,
+            tell=self._tell,
+            sent=self._wake,
+        )
+
+    def _wake(self) -> None:
+        self.publisher.wake()
+
+    def _put(self, state: State) -> None:
+        self.states.put(state)
+        self.publisher.wake()
+
+    def _tell(self, gap: Gap) -> None:
+        """Publish a gap that has changed."""
+        stream = self.streams.stream(self.names.gaps(gap.exchange))
+        now_ns = self.clock.now_ns()
+        time_ns = self.streams.observed_ns(stream, now_ns)
+        self.streams.publish(stream, topics.gap_body(gap, time_ns), time_ns, now_ns)
+
+    # --- time passes --------------------------------------------------------------------------------
+    async def _flush(self) -> None:
+        while True:
+            for venue in self.venues:
+                venue.flush()
+            await asyncio.sleep(FLUSH_S)
+
+    async def _tend(self) -> None:
+        told_ns = 0
+        while True:
+            for change in self.clock.check():
+                await self._clock_changed(change)
+            now_ns, mono = self.clock.now_ns(), self.clock.monotonic_ns()
+            for venue in self.venues:
+                venue.tend()
+            if self.publisher.figures.connected:
+                self.outbox.forget(mono)
+            for gap in self.gaps.dropped(self.outbox.drops(), self.names, now_ns):
+                self._tell(gap)
+            self.troubles.flush(now_ns)
+            if mono - told_ns >= HEALTH_S * S:
+                told_ns = mono
+                self._children = await asyncio.to_thread(children, self.settings.data_dir)
+                self._put(State(self.names.health(BRIDGE), self._render_health, qos=1, expiry_s=HEALTH_EXPIRY_S))
+            await asyncio.sleep(TEND_S)
+
+    async def _clock_changed(self, change: ClockChange) -> None:
+        log.warning("%s", change.reason)
+        if change.kind == "synchronised":
+            await self._begin_run()
+            self._tell_unclocked()
+        elif change.step_ns < 0 and self.streams.run is not None:
+            await self._save()
+            await asyncio.to_thread(self.ledger.end, self.streams.run, self.clock.now_ns(), "clock")
+            await self._begin_run()
+        self.troubles.note(Trouble("clock", change.reason), self.clock.now_ns())
+
+    async def _begin_run(self) -> None:
+        """A new run, later than any known one; what earlier runs left becomes gaps."""
+        now_ns = self.clock.now_ns()
+        run = next_run(now_ns, await asyncio.to_thread(self.ledger.latest_run), self.streams.run or 0)
+        changed = self.gaps.recover(await asyncio.to_thread(self.ledger.stopped), now_ns)
+        await asyncio.to_thread(self.ledger.begin, run, now_ns, changed)
+        self.streams.begin(run)
+        self.publisher.renew()
+        for gap in changed:
+            self._tell(gap)
+        log.info("run %d begins", run)
+
+    def _tell_unclocked(self) -> None:
+        """Streams waited until the clock was synchronised: one gap per exchange and channel."""
+        now_ns = self.clock.now_ns()
+        from_ns = now_ns - (self.clock.monotonic_ns() - self._since_ns)
+        reason = "the system's clock was not synchronised yet"
+        for venue in self.venues:
+            for channel in sorted({name for session in venue.sessions for name in session.gap_channels}):
+                gap = self.gaps.open(venue.kind.name, channel, from_ns, "clock", None, reason, now_ns)
+                self._tell(gap)
+                if (ended := self.gaps.close(gap.id, now_ns, now_ns)) is not None:
+                    self._tell(ended)
+
+    # --- ledger -------------------------------------------------------------------------------------
+    async def _keep_ledger(self) -> None:
+        while True:
+            await asyncio.sleep(LEDGER_S)
+            await self._save()
+
+    def _count(self) -> None:
+        if self.streams.run is not None:
+            self.tally.update(self.streams.run, self.streams.tally(), self.outbox.waiting(), self.clock.now_ns())
+
+    async def _save(self) -> None:
+        """Write what has changed. A disk that is full is said once; nothing is lost, it is written later."""
+        run = self.streams.run
+        if run is None:
+            return
+        self._count()
+        rows, gaps = self.tally.unsaved(), self.gaps.unsaved()
+        try:
+            await asyncio.to_thread(self.ledger.save, run, self.tally.known_ns, rows, gaps)
+        except StoreError as error:
+            self.tally.unsave(rows)
+            self.gaps.unsave(gaps)
+            if str(error) != self._store_trouble:
+                log.error("%s", error)
+                self.troubles.note(Trouble("store", str(error)), self.clock.now_ns())
+            self._store_trouble = str(error)
+        else:
+            self._store_trouble = None
+
+    # --- health -------------------------------------------------------------------------------------
+    def _render_health(self, now_ns: int) -> bytes:
+        return self.identity.bridge_health("online", self.publisher.connection, now_ns)
+
+    def _figures(self) -> dict[str, Any]:
+        """What every feed's health tells of the way to the broker."""
+        reach_s = round(self.outbox.reach_s(self.clock.now_ns()), 1)
+        outbox = {"messages": len(self.outbox), "bytes": self.outbox.bytes, "log_reach_s": reach_s}
+        return {"outbox": outbox, "unheard": self.publisher.figures.unheard}
+
+    def _bridge_figures(self) -> dict[str, Any]:
+        """What `health/bridge` tells beside its status."""
+        figures = self.publisher.figures
+        refused = {root: {"count": one.count, "reason": one.reason} for root, one in figures.refused.items()}
+        return {
+            **self._figures(),
+            "reconnects": figures.reconnects,
+            "unacknowledged": self.outbox.unacknowledged,
+            "dropped": self.outbox.dropped,
+            "refused": refused or None,
+            "stalls": self.pulse.stalls,
+            "unclocked": self.streams.unclocked or None,
+            "gaps_forgotten": self.gaps.forgotten or None,
+            "store": self._store_trouble,
+            "demo": self.settings.demo or None,
+            "children": self._children,
+        }
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """End tasks; what they raised was told before."""
+    for task in tasks:
+        task.cancel()
+    with suppress(asyncio.CancelledError):
+        await asyncio.gather(*tasks, return_exceptions=True)

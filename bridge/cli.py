@@ -1,0 +1,180 @@
+"""The verbs. The top of the house: the only file that knows both bridge and dashboard."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bridge import __version__
+from bridge.errors import SettingsError, TickbridgeError
+from bridge.loading import Loaded, load
+
+OK, FAILED, WRONG, DIED = 0, 1, 2, 3
+EXIT_CODES = {
+    OK: "all went well (also: stopped by Ctrl-C)",
+    FAILED: "it failed; one line says why and what to do",
+    WRONG: "wrong settings or usage; nothing was started",
+    DIED: "a task inside ended that should not have; started again, it may go on",
+}
+EXAMPLES = "examples:\n  tickbridge demo\n  tickbridge up --lan\n  tickbridge symbols kucoin doge\n"
+EPILOG = "exit codes:\n" + "\n".join(f"  {code}  {text}" for code, text in EXIT_CODES.items())
+
+Verb = Callable[[argparse.Namespace, Loaded], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["simulator"]:
+        return _simulator(given[1:])
+    options = parser().parse_args(given)
+    try:
+        return _run(options)
+    except SettingsError as error:
+        return _say(error, WRONG)
+    except TickbridgeError as error:
+        return _say(error, FAILED)
+    except KeyboardInterrupt:
+        return OK
+
+
+def _run(options: argparse.Namespace) -> int:
+    options.sets = _sets(options)
+    loaded = load(options.config, options.sets)
+    verb: Verb = options.verb
+    return verb(options, loaded)
+
+
+def _say(error: Exception, code: int) -> int:
+    for line in str(error).splitlines():
+        print(f"tickbridge: {line}", file=sys.stderr)
+    return code
+
+
+def _sets(options: argparse.Namespace) -> list[str]:
+    """`--set`, and the handy options, which are settings as well."""
+    handy = {
+        "data_dir": options.data_dir,
+        "log.level": options.log_level,
+        "dashboard.port": getattr(options, "port", None),
+        "exchanges.kucoin.whole_market": getattr(options, "whole_market", None),
+        "exchanges.binance.whole_market": getattr(options, "whole_market", None),
+    }
+    return [*options.set, *(f"{name}={value}" for name, value in handy.items() if value is not None)]
+
+
+# --- the verbs: each imports what it needs, so that none pays for another ---------------------------------
+
+
+def _up(options: argparse.Namespace, loaded: Loaded) -> int:
+    from bridge.up.house import Wish, run
+
+    return run(loaded, options.sets, Wish(lan=options.lan, demo=options.demo, seed=getattr(options, "seed", 1)))
+
+
+def _bridge(options: argparse.Namespace, loaded: Loaded) -> int:
+    from bridge.app import run
+    from bridge.logs import configure
+
+    configure(loaded.settings.log, loaded.settings.data_dir, "bridge")
+    return run(loaded.settings, lambda: load(options.config, options.sets).settings)
+
+
+def _dashboard(options: argparse.Namespace, loaded: Loaded) -> int:
+    from bridge.logs import configure
+    from dashboard.serve import run
+
+    configure(loaded.settings.log, loaded.settings.data_dir, "dashboard")
+    return run(loaded.settings)
+
+
+def _check(options: argparse.Namespace, loaded: Loaded) -> int:
+    from bridge.up.check import check
+
+    findings = check(loaded)
+    for finding in findings:
+        print(finding.line())
+    return max((finding.code for finding in findings), default=OK)
+
+
+def _symbols(options: argparse.Namespace, loaded: Loaded) -> int:
+    from bridge.logs import configure
+    from bridge.search import search
+
+    configure(loaded.settings.log, loaded.settings.data_dir, "symbols")
+    lines = search(loaded.settings, options.exchange, options.words)
+    try:
+        for line in lines:
+            print(line, flush=True)
+    except BrokenPipeError:  # `| head` has seen enough
+        sys.stderr.close()
+    return OK if lines else FAILED
+
+
+def _simulator(arguments: Sequence[str]) -> int:
+    from bridge.simulator.__main__ import main as simulate
+
+    return simulate(arguments)
+
+
+# --- what can be typed ----------------------------------------------------------------------------------
+
+
+def parser() -> argparse.ArgumentParser:
+    """All verbs and options, with their help."""
+    top = argparse.ArgumentParser(
+        prog="tickbridge",
+        description="Your own crypto prices on your own MQTT broker, page and history.",
+        epilog=f"{EXAMPLES}\n{EPILOG}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"tickbridge {__version__}")
+    verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
+    up = _verb(verbs, "up", _up, "broker, bridge and page, all from this one command", ["", "--lan", "--whole-market"])
+    demo = _verb(verbs, "demo", _up, "the same with invented prices: no network, no account", ["", "--port 8080"])
+    for one in (up, demo):
+        one.add_argument(
+            "--lan", action="store_true", help="let other machines see the page and the broker, with passwords"
+        )
+        one.add_argument("--port", type=int, help="the page's port (default 8000)")
+        one.set_defaults(demo=one is demo)
+    up.add_argument("--whole-market", action="store_const", const="true", help="all symbols of every exchange")
+    demo.add_argument("--seed", type=int, default=1, help="another number invents other prices")
+    _verb(verbs, "run", _bridge, "the bridge alone, to a broker of yours", ["--set broker.host=192.168.1.10"])
+    _verb(verbs, "dashboard", _dashboard, "the page and the history alone", ["--set dashboard.port=8080"])
+    _verb(
+        verbs,
+        "check",
+        _check,
+        "look at settings, folders and broker without starting anything",
+        ["", "--config my.toml"],
+    )
+    symbols = _verb(verbs, "symbols", _symbols, "search an exchange's symbols", ["kucoin doge", "binance btc usdc"])
+    symbols.add_argument("exchange", metavar="EXCHANGE")
+    symbols.add_argument("words", metavar="WORD", nargs="*", help="each must be part of the symbol")
+    simulator = verbs.add_parser("simulator", help="fake exchanges on this machine, for tests", add_help=False)
+    simulator.set_defaults(verb=None)
+    return top
+
+
+def _verb(
+    verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, verb: Verb, text: str, examples: list[str]
+) -> argparse.ArgumentParser:
+    lines = "\n".join(f"  tickbridge {name} {example}".rstrip() for example in examples)
+    made = verbs.add_parser(
+        name,
+        help=text,
+        description=text[0].upper() + text[1:] + ".",
+        epilog=f"examples:\n{lines}\n\n{EPILOG}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("--config", type=Path, metavar="FILE", help="the settings file")
+    made.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="any setting, repeatable")
+    made.add_argument("--data-dir", metavar="FOLDER", help="where everything is kept")
+    made.add_argument("--log-level", metavar="LEVEL", help="debug, info, warning or error")
+    made.set_defaults(verb=verb)
+    return made
+
+
+if __name__ == "__main__":
+    sys.exit(main())

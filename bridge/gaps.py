@@ -1,0 +1,169 @@
+"""The bridge's gaps: when an interval or a message counts as missing, what joins, and how it ends. Pure.
+
+What is returned are snapshots; the caller publishes each on `gaps/<exchange>`. Until fills exist, gaps of trades and
+candles stay `open` when they are over, and all others become `unfillable`.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+
+from bridge.dropped import Dropped
+from bridge.events import Symbol
+from bridge.gap_book import GapBook, Held, Kind
+from bridge.lost import Lost
+from bridge.topics import Gap, Topics
+
+FILLABLE = frozenset({"trades", "candles"})
+MAX_REASON = 200
+NOBODY_TELLS_TWICE = "what was observed cannot be asked for again"
+
+
+class Loss(Struct, frozen=True):
+    """Numbered messages that are lost for good, and the time between which they stood."""
+
+    kind: Kind
+    from_ns: int
+    to_ns: int
+    lost: tuple[Lost, ...]
+    reason: str | None = None
+
+
+class Stopped(Struct, frozen=True):
+    """An earlier run published on this channel of this exchange until `from_ns`."""
+
+    exchange: str
+    channel: str
+    from_ns: int
+    reason: str
+
+
+class Gaps(GapBook):
+    """Opens, joins and ends gaps. Times are wall clock ns; nothing begins or ends later than `now_ns`."""
+
+    # --- outages ------------------------------------------------------------------------------------
+    def open(  # noqa: PLR0913, PLR0917
+        self,
+        exchange: str,
+        channel: str,
+        from_ns: int,
+        cause: str,
+        symbols: Sequence[Symbol] | None,
+        reason: str | None,
+        now_ns: int,
+        *,
+        expected: int | None = None,
+    ) -> Gap:
+        """A gap begins, or joins one that runs already (then each opener closes it once). `expected`: rows missing."""
+        from_ns = min(from_ns, now_ns)
+        kind = Kind(exchange, channel, cause, None if symbols is None else frozenset(symbols))
+        held = self._covering(kind) or self._recent(kind, from_ns, from_ns) or self._enter(kind, from_ns)
+        gap = held.gap
+        gap.from_ns = min(gap.from_ns, from_ns)
+        gap.to_ns, gap.state = None, "open"
+        gap.reason = _reasons(gap.reason, reason)
+        if expected is not None:
+            gap.expected = (gap.expected or 0) + expected
+        held.holders += 1
+        self._running[gap.id] = held
+        return self._changed(held)
+
+    def close(self, gap_id: str, to_ns: int, now_ns: int) -> Gap | None:
+        """Data flows again. None if it is unknown, over already, or another outage still holds it open."""
+        held = self._running.get(gap_id)
+        if held is None:
+            return None
+        held.until_ns = max(held.until_ns, min(to_ns, now_ns))
+        held.holders -= 1
+        return None if held.holders > 0 else self._end(held)
+
+    # --- lost messages ------------------------------------------------------------------------------
+    def lose(self, loss: Loss, now_ns: int) -> Gap | None:
+        """Enter lost messages: a gap that is over at once. None if every one of them stood in a gap already."""
+        fresh = loss.lost
+        if loss.kind.cause == "lost":  # told by others; what the bridge itself dropped it has dropped once
+            fresh = tuple(piece for one in loss.lost for piece in self._unknown(one))
+        if not fresh:
+            return None
+        from_ns, to_ns = min(loss.from_ns, now_ns), min(loss.to_ns, now_ns)
+        held = self._recent(loss.kind, from_ns, to_ns) or self._enter(loss.kind, from_ns)
+        gap = held.gap
+        gap.symbols = _both(gap.symbols, loss.kind.symbols)
+        gap.expected = (gap.expected or 0) + sum(held.lost.add(one) for one in fresh)
+        gap.from_ns = min(gap.from_ns, from_ns)
+        gap.reason = _reasons(gap.reason, loss.reason)
+        held.until_ns = max(held.until_ns, to_ns)
+        return self._end(held)
+
+    def dropped(self, drops: Iterable[Dropped], names: Topics, now_ns: int) -> list[Gap]:
+        """What the outbox dropped or parked: one gap per exchange, channel and cause."""
+        together: dict[tuple[str, str, str], list[tuple[Dropped, Symbol | None]]] = {}
+        for drop in drops:
+            channel, exchange, symbol = names.parts(drop.topic) or ("errors", "bridge", None)
+            together.setdefault((exchange, channel, drop.cause), []).append((drop, symbol))
+        losses = [_loss(*key, rows) for key, rows in together.items()]
+        return [gap for loss in losses if (gap := self.lose(loss, now_ns)) is not None]
+
+    def found(self, found: Lost) -> tuple[int, list[Gap]]:
+        """These messages exist after all: how many of them were told lost, and the gaps that shrank."""
+        count, changed = 0, []
+        for held in self._gaps.values():
+            if back := held.lost.remove(found):
+                count += back
+                held.gap.filled = (held.gap.filled or 0) + back
+                if not held.is_running:
+                    held.gap.state = _settled(held)
+                changed.append(self._changed(held))
+        return count, changed
+
+    # --- a new start --------------------------------------------------------------------------------
+    def recover(self, stopped: Sequence[Stopped], now_ns: int) -> list[Gap]:
+        """What an earlier start left: its running gaps end where the `stopped` ones begin. Returns all that changed.
+
+        A `stopped` gap that no start has ended yet goes on: `running("stopped")` lists those that data will end.
+        """
+        ends = {(one.exchange, one.channel): one.from_ns for one in stopped}
+        left = [held for held in self._running.values() if held.gap.cause != "stopped"]
+        for held in left:
+            held.until_ns = max(held.until_ns, ends.get((held.gap.exchange, held.gap.channel), 0))
+        changed = [self._end(held) for held in left]
+        return changed + [
+            self.open(one.exchange, one.channel, one.from_ns, "stopped", None, one.reason, now_ns) for one in stopped
+        ]
+
+    def _end(self, held: Held) -> Gap:
+        gap = held.gap
+        gap.to_ns = held.until_ns = max(held.until_ns, gap.from_ns)
+        gap.state = _settled(held)
+        if gap.state == "unfillable" and gap.reason is None:
+            gap.reason = NOBODY_TELLS_TWICE
+        held.holders = 0
+        self._running.pop(gap.id, None)
+        return self._changed(held)
+
+
+def _settled(held: Held) -> str:
+    """The state of a gap that is over."""
+    if held.gap.filled and not held.lost.count and not held.lost.unlisted:
+        return "filled"
+    if held.gap.channel in FILLABLE:
+        return "open"
+    return "partial" if held.gap.filled else "unfillable"
+
+
+def _both(known: list[Symbol] | None, more: frozenset[Symbol] | None) -> list[Symbol] | None:
+    return None if known is None or more is None else sorted(more.union(known))
+
+
+def _reasons(known: str | None, more: str | None) -> str | None:
+    """Both, once each, as far as there is room."""
+    if known is None or more is None or more in known:
+        return known if known is not None else more
+    return f"{known}; {more}" if len(known) + len(more) <= MAX_REASON else known
+
+
+def _loss(exchange: str, channel: str, cause: str, rows: Sequence[tuple[Dropped, Symbol | None]]) -> Loss:
+    symbols = frozenset(symbol for _, symbol in rows if symbol is not None) or None
+    lost = tuple(Lost(drop.topic, drop.run, drop.from_n, drop.to_n) for drop, _ in rows)
+    from_ns, to_ns = min(drop.from_ns for drop, _ in rows), max(drop.to_ns for drop, _ in rows)
+    return Loss(Kind(exchange, channel, cause, symbols), from_ns, to_ns, lost)

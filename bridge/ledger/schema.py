@@ -1,0 +1,78 @@
+"""The ledger's file: its tables, its version, and how it is opened. Nothing of a file that is not ours is touched."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bridge.errors import StoreError
+
+VERSION = 1
+APPLICATION_ID = 0x7469636C
+"""`ticl`: tells our ledger from any other SQLite file."""
+BUSY_S = 2.0
+TABLES = """
+CREATE TABLE runs(run INTEGER PRIMARY KEY, started_ns INTEGER NOT NULL, known_ns INTEGER NOT NULL,
+    ended_ns INTEGER, how TEXT, told INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE topics(id INTEGER PRIMARY KEY, topic TEXT NOT NULL UNIQUE, exchange TEXT NOT NULL, channel TEXT NOT NULL);
+CREATE TABLE published(run INTEGER, fill TEXT, topic INTEGER, n INTEGER NOT NULL, acknowledged INTEGER NOT NULL,
+    first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL, PRIMARY KEY(run, fill, topic)) WITHOUT ROWID;
+CREATE TABLE jobs(id TEXT PRIMARY KEY, run INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE gaps(id TEXT PRIMARY KEY, from_ns INTEGER NOT NULL, to_ns INTEGER, state TEXT NOT NULL,
+    body BLOB NOT NULL);
+"""
+"""Rows of one run lie together, so that a save touches few pages. `fill` is '' for live messages."""
+CURES = {
+    "SQLITE_BUSY": "is in use by another bridge: stop that one, or give this one its own data_dir",
+    "SQLITE_FULL": "cannot be written, the disk is full: make room",
+    "SQLITE_NOTADB": "is no ledger: move it away, and a new one is made",
+    "SQLITE_CORRUPT": "is damaged: move it away, and a new one is made (what was missing before can then not be told)",
+}
+
+
+@contextmanager
+def using(path: Path) -> Iterator[None]:
+    """Any trouble with the file becomes a StoreError: one line with the cure."""
+    try:
+        yield
+    except sqlite3.ProgrammingError:
+        raise  # our bug, no trouble of the file
+    except (sqlite3.Error, OSError) as error:
+        name = getattr(error, "sqlite_errorname", "")
+        family = "_".join(name.split("_")[:2])
+        cure = CURES.get(family, f"cannot be used ({error}): check the folder's rights and the disk")
+        raise StoreError(f"{path} {cure}") from error
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the ledger, or make it. One bridge at a time. Raises StoreError; nothing is ever overwritten."""
+    with using(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+        try:
+            _prepare(db, path)
+        except BaseException:
+            db.close()
+            raise
+    return db
+
+
+def _prepare(db: sqlite3.Connection, path: Path) -> None:
+    db.execute("PRAGMA locking_mode=EXCLUSIVE")
+    db.execute("BEGIN EXCLUSIVE")
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    application = db.execute("PRAGMA application_id").fetchone()[0]
+    if version == 0 and not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        for statement in TABLES.strip().split(";\n"):
+            db.execute(statement.rstrip(";"))
+        db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version={VERSION}")
+    elif application != APPLICATION_ID:
+        raise StoreError(f"{path} {CURES['SQLITE_NOTADB']}")
+    elif version != VERSION:
+        age = "a newer" if version > VERSION else "an older"
+        cure = "use that one, or move the file away and a new one is made"
+        raise StoreError(f"{path} is of {age} Tickbridge (schema {version}, this one knows {VERSION}): {cure}")
+    db.execute("COMMIT")
+    db.execute("PRAGMA journal_mode=TRUNCATE")
+    db.execute("PRAGMA synchronous=FULL")

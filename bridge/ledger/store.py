@@ -1,0 +1,167 @@
+"""The ledger on disk: every run, what it published per topic, every job and gap. Few writes, each one whole.
+
+All calls block (they wait for the disk) and may come from any thread; one that raises StoreError has done nothing.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import msgspec
+
+from bridge.gaps import Stopped
+from bridge.ledger.rows import Job, Published, Query, Run
+from bridge.ledger.schema import connect, using
+from bridge.topics import Gap, Topics
+
+RUNS_KEPT_DAYS = 400
+DAY_NS = 86_400_000_000_000
+MAX_ROWS = 50_000
+"""Rows of one answer: a run of a whole market on every channel has less."""
+MAX_RUNS = 200
+MAX_GAPS = 10_000
+
+_encode = msgspec.json.encode
+_gap = msgspec.json.Decoder(Gap).decode
+_job = msgspec.json.Decoder(Job).decode
+
+
+class Ledger:
+    """One file, one bridge. `names` tell which exchange and channel a topic is of."""
+
+    def __init__(self, path: Path, names: Topics) -> None:
+        self._path = path
+        self._names = names
+        self._lock = Lock()
+        self._db = connect(path)
+
+    def close(self) -> None:
+        """Nothing is pending: every call is whole."""
+        with self._lock:
+            self._db.close()
+
+    # --- writing ------------------------------------------------------------------------------------
+    def begin(self, run: int, started_ns: int, gaps: Iterable[Gap] = ()) -> None:
+        """A run starts; `gaps` are what `recover` made of the runs before, which are answered for by that."""
+        with self._writing() as db:
+            db.execute("UPDATE runs SET told=1, how=coalesce(how, 'killed') WHERE told=0")
+            db.execute("INSERT INTO runs(run, started_ns, known_ns) VALUES(?, ?, ?)", (run, started_ns, started_ns))
+            self._put_gaps(db, gaps)
+
+    def save(
+        self, run: int, known_ns: int, rows: Sequence[Published], gaps: Sequence[Gap], jobs: Sequence[Job] = ()
+    ) -> None:
+        """What has changed. `known_ns`: until then everything published was with the broker."""
+        with self._writing() as db:
+            db.execute("UPDATE runs SET known_ns=? WHERE run=?", (known_ns, run))
+            self._put_rows(db, rows)
+            self._put_gaps(db, gaps)
+            jobs_told = [(job.id, run, _encode(job)) for job in jobs]
+            db.executemany(
+                "INSERT INTO jobs VALUES(?, ?, ?) ON CONFLICT(id) DO UPDATE SET body=excluded.body", jobs_told
+            )
+
+    def end(self, run: int, ended_ns: int, how: str) -> None:
+        """The run ended by intent. `how`: stopped, or clock (another run follows at once, so nothing is missing)."""
+        with self._writing() as db:
+            told = how == "clock"
+            db.execute("UPDATE runs SET ended_ns=?, how=?, told=? WHERE run=?", (ended_ns, how, told, run))
+
+    def prune(self, before_ns: int) -> None:
+        """Forget runs that ended before, and gaps that were over before."""
+        with self._writing() as db:
+            old = "SELECT run FROM runs WHERE max(known_ns, coalesce(ended_ns, 0)) < ?"
+            for table in ("published", "jobs", "runs"):
+                db.execute(f"DELETE FROM {table} WHERE run IN ({old})", (before_ns,))
+            db.execute("DELETE FROM gaps WHERE to_ns < ?", (before_ns,))
+            db.execute("DELETE FROM topics WHERE id NOT IN (SELECT topic FROM published)")
+
+    # --- reading ------------------------------------------------------------------------------------
+    def latest_run(self) -> int:
+        """The highest run id there is, 0 if none: a new one is always later."""
+        return int(self._read("SELECT coalesce(max(run), 0) FROM runs")[0][0])
+
+    def runs(self) -> list[Run]:
+        """The newest runs, newest first."""
+        found = self._read(
+            "SELECT run, started_ns, known_ns, ended_ns, how FROM runs ORDER BY run DESC LIMIT ?", MAX_RUNS
+        )
+        return [Run(*row) for row in found]
+
+    def rows(self, query: Query) -> list[Published]:
+        """What a run or a fill published, at most `MAX_ROWS` topics."""
+        where, values = ["p.fill=?"], [query.fill or ""]
+        for column, value in (("p.run", query.run), ("t.topic", query.topic), ("t.exchange", query.exchange)):
+            if value is not None:
+                where.append(f"{column}=?")
+                values.append(value)  # type: ignore[arg-type]
+        found = self._read(
+            "SELECT t.topic, p.run, nullif(p.fill, ''), p.n, p.acknowledged, p.first_ns, p.last_ns FROM published p "
+            f"JOIN topics t ON t.id=p.topic WHERE {' AND '.join(where)} LIMIT ?",
+            *values,
+            MAX_ROWS,
+        )
+        return [Published(*row) for row in found]
+
+    def gaps(self) -> list[Gap]:
+        """Every gap that still runs and the newest others, oldest first."""
+        found = self._read("SELECT body FROM gaps ORDER BY to_ns IS NULL DESC, from_ns DESC LIMIT ?", MAX_GAPS)
+        return sorted((_gap(body) for (body,) in found), key=lambda gap: gap.from_ns)
+
+    def jobs(self, run: int) -> list[Job]:
+        """The jobs of a run."""
+        return [_job(body) for (body,) in self._read("SELECT body FROM jobs WHERE run=?", run)]
+
+    def stopped(self) -> list[Stopped]:
+        """Until when the runs that no later one has answered for had published, per exchange and channel."""
+        found = self._read(
+            "SELECT t.exchange, t.channel, max(coalesce(r.ended_ns, r.known_ns)), r.how IS NULL FROM runs r "
+            "JOIN published p ON p.run=r.run JOIN topics t ON t.id=p.topic "
+            "WHERE r.told=0 AND t.channel IN ('prices', 'trades', 'candles') GROUP BY t.exchange, t.channel"
+        )
+        reasons = ("the bridge was stopped", "the bridge was killed or lost its power")
+        return [Stopped(exchange, channel, at_ns, reasons[killed]) for exchange, channel, at_ns, killed in found]
+
+    def known_until(self, since_ns: int) -> dict[str, int]:
+        """The newest row's time per topic, over all runs that lived after `since_ns`."""
+        found = self._read(
+            "SELECT t.topic, max(p.last_ns) FROM published p JOIN topics t ON t.id=p.topic WHERE p.run IN "
+            "(SELECT run FROM runs WHERE max(known_ns, coalesce(ended_ns, 0)) >= ?) GROUP BY p.topic",
+            since_ns,
+        )
+        return dict(found)
+
+    # --- inside -------------------------------------------------------------------------------------
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction."""
+        with self._lock, using(self._path):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:  # a full disk has rolled back by itself
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def _read(self, sql: str, *values: object) -> list[Any]:
+        with self._lock, using(self._path):
+            return self._db.execute(sql, values).fetchall()
+
+    def _put_rows(self, db: sqlite3.Connection, rows: Sequence[Published]) -> None:
+        parts = {row.topic: self._names.parts(row.topic) or ("errors", "bridge", None) for row in rows}
+        named = [(topic, exchange, channel) for topic, (channel, exchange, _) in parts.items()]
+        db.executemany("INSERT INTO topics(topic, exchange, channel) VALUES(?, ?, ?) ON CONFLICT DO NOTHING", named)
+        db.executemany(
+            "INSERT INTO published SELECT ?, ?, id, ?, ?, ?, ? FROM topics WHERE topic=? ON CONFLICT DO UPDATE SET "
+            "n=excluded.n, acknowledged=excluded.acknowledged, first_ns=excluded.first_ns, last_ns=excluded.last_ns",
+            [(r.run, r.fill or "", r.n, r.acknowledged, r.first_ns, r.last_ns, r.topic) for r in rows],
+        )
+
+    def _put_gaps(self, db: sqlite3.Connection, gaps: Iterable[Gap]) -> None:
+        rows = [(gap.id, gap.from_ns, gap.to_ns, gap.state, _encode(gap)) for gap in gaps]
+        db.executemany("INSERT OR REPLACE INTO gaps VALUES(?, ?, ?, ?, ?)", rows)

@@ -1,0 +1,101 @@
+"""What is wrong with the settings, in a person's words: one line each, with the nearest right name. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from bridge.settings import Section, Settings
+
+SHOWN = 60
+"""So many characters of a wrong value are repeated."""
+SECRETS = ("password", "mqtt_password")
+
+Keys = tuple[str, ...]
+
+
+def dotted(path: Sequence[str | int]) -> str:
+    """A setting's name as people write it; a number is the place in a list, and left out."""
+    return ".".join(part for part in path if isinstance(part, str) and part != "[key]")
+
+
+def explain(error: ValidationError, origins: Mapping[Keys, str]) -> list[str]:
+    """One line for every mistake: where it stands, which setting, its value, and what would be right."""
+    lines = [_line(one, origins) for one in error.errors(include_url=False)]
+    return list(dict.fromkeys(lines))
+
+
+def names(kind: type[Section] = Settings, above: str = "") -> Iterator[str]:
+    """The dotted name of every setting."""
+    for name, field in kind.model_fields.items():
+        below = field.annotation
+        if isinstance(below, type) and issubclass(below, Section):
+            yield from names(below, f"{above}{name}.")
+        else:
+            yield above + name
+
+
+def nearest(wrong: str, right: Sequence[str]) -> str | None:
+    """The name that was probably meant."""
+    close = get_close_matches(wrong.lower(), right, n=1, cutoff=0.6)
+    return close[0] if close else None
+
+
+def _line(one: ErrorDetails, origins: Mapping[Keys, str]) -> str:
+    path = tuple(part for part in one["loc"] if isinstance(part, str) and part != "[key]")
+    where = _origin(path, origins)
+    if one["type"] == "extra_forbidden":
+        return f"{where}: {dotted(path)} is no setting: {_meant(path)}"
+    return f"{where}: {dotted(path)}{_shown(path, one)}: {_cure(one)}"
+
+
+def _origin(path: Keys, origins: Mapping[Keys, str]) -> str:
+    """The place of this value, of the list or table around it, or of what stands below it."""
+    for length in range(len(path), 0, -1):
+        if found := origins.get(path[:length]):
+            return found
+    below = [where for keys, where in origins.items() if keys[: len(path)] == path]
+    return below[-1] if below else "settings"
+
+
+def _meant(path: Keys) -> str:
+    section = ".".join(path[:-1])
+    everything = list(names())
+    beside = sorted({_child(name, section) for name in everything if _inside(name, section)})
+    if close := nearest(path[-1], beside):
+        return f"did you mean {dotted((*path[:-1], close))}?"
+    elsewhere = [name for name in everything if name.rpartition(".")[2] == path[-1].lower()]
+    if elsewhere:
+        return f"did you mean {' or '.join(elsewhere[:3])}?"
+    return f"{section or 'the top level'} has {', '.join(beside)}" if beside else "there is nothing below it"
+
+
+def _inside(name: str, section: str) -> bool:
+    return not section or name.startswith(section + ".")
+
+
+def _child(name: str, section: str) -> str:
+    return (name.removeprefix(section + ".") if section else name).split(".")[0]
+
+
+def _shown(path: Keys, one: ErrorDetails) -> str:
+    value: Any = one["input"]
+    if path[-1] in SECRETS or isinstance(value, dict) or one["type"] == "missing":
+        return ""
+    text = str(value)
+    return f" = {text if len(text) <= SHOWN else text[:SHOWN] + '…'}"
+
+
+def _cure(one: ErrorDetails) -> str:
+    expected = str(one.get("ctx", {}).get("expected", ""))
+    choices = [word.strip("' ") for word in expected.replace(" or ", ",").split(",") if word.strip()]
+    if one["type"] in ("literal_error", "enum") and choices:
+        close = nearest(str(one["input"]), choices)
+        return f"must be {', '.join(choices[:-1])} or {choices[-1]}" + (f"; did you mean {close}?" if close else "")
+    if one["type"] == "model_type":
+        return "must be a section with keys of its own"
+    if one["type"] == "value_error":
+        return one["msg"].removeprefix("Value error, ")
+    return one["msg"].replace("Input should be", "must be").replace("Input should", "must")

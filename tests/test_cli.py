@@ -1,0 +1,112 @@
+"""The verbs: what is typed, what comes back, and with which exit code."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bridge import __version__
+from bridge.cli import OK, WRONG, main
+from bridge.events import Instrument
+from bridge.search import line, matching
+
+
+@pytest.fixture(autouse=True)
+def _apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+
+
+def test_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == OK
+    assert capsys.readouterr().out == f"tickbridge {__version__}\n"
+
+
+@pytest.mark.parametrize("verb", ["up", "demo", "run", "dashboard", "check", "symbols"])
+def test_help_of_every_verb_shows_examples_and_exit_codes(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([verb, "--help"])
+    text = capsys.readouterr().out
+    assert f"  tickbridge {verb}" in text
+    assert "exit codes:" in text
+
+
+@pytest.mark.parametrize("arguments", [[], ["uo"], ["up", "--lann"], ["symbols"]])
+def test_wrong_usage_ends_with_two(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == WRONG
+
+
+def test_wrong_setting_is_one_line_and_ends_with_two(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["up", "--set", "broker.prt=1"]) == WRONG
+    assert capsys.readouterr().err == "tickbridge: command line: broker.prt is no setting: did you mean broker.port?\n"
+
+
+def test_handy_options_are_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--log-level", "loud"]) == WRONG
+    assert "log.level = loud: must be debug, info, warning or error" in capsys.readouterr().err
+
+
+def test_unknown_exchange_is_named_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["symbols", "kukoin"]) == WRONG
+    assert capsys.readouterr().err == "tickbridge: kukoin is no exchange here: did you mean kucoin?\n"
+
+
+@pytest.mark.real
+def test_check_tells_what_is_well(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["check", "--data-dir", str(tmp_path / "ticks")]) == OK
+    told = capsys.readouterr().out
+    assert "wrong" not in told
+    for what in ("settings", "symbols", "data folder", "mosquitto", "broker files"):
+        assert f"ok     {what}" in told
+
+
+@pytest.mark.real
+def test_check_tells_everything_that_is_wrong(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "tickbridge.toml").write_text(
+        "data_dir = 'file/ticks'\n[broker]\ntls = true\nca_file = 'none.pem'\npassword_file = 'none'\n"
+        "[exchanges.kucoin]\nsymbols = []\n"
+    )
+    assert main(["check"]) == WRONG
+    wrong = [told for told in capsys.readouterr().out.splitlines() if told.startswith("wrong")]
+    assert [told.split()[1] for told in wrong] == ["symbols", "password", "certificates", "data"]
+    assert "a file stands where a folder should be: choose another folder with --data-dir" in wrong[-1]
+
+
+def test_symbols_are_found_by_all_their_words() -> None:
+    instruments = [
+        Instrument("DOGE-USDT", "DOGE", "USDT", "DOGE-USDT", "0.00001"),
+        Instrument("BTC-USDT", "BTC", "USDT", "XBTUSDTM", None, None, "halted"),
+    ]
+    assert [one.symbol for one in matching(instruments, [])] == ["BTC-USDT", "DOGE-USDT"]
+    assert [one.symbol for one in matching(instruments, ["doge", "usdt"])] == ["DOGE-USDT"]
+    assert [one.symbol for one in matching(instruments, ["xbt"])] == ["BTC-USDT"]
+    assert line(instruments[0]).split() == ["DOGE-USDT", "price", "step", "0.00001"]
+    assert line(instruments[1]).split() == ["BTC-USDT", "(XBTUSDTM)", "halted"]
+
+
+@pytest.mark.real
+def test_symbols_fail_with_one_line_when_the_exchange_is_away() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # bound and not listening: whoever connects is refused
+        host = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        command = [
+            sys.executable,
+            "-m",
+            "bridge.cli",
+            "symbols",
+            "kucoin",
+            "--set",
+            f"exchanges.kucoin.rest_host={host}",
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("tickbridge: REST: ")
+    assert len(done.stderr.splitlines()) == 1

@@ -1,0 +1,301 @@
+"""The log of stream messages: nothing is lost uncounted, nothing is reordered, everything is bounded."""
+
+import tracemalloc
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from bridge.dropped import MAX_RANGES, Dropped, Ranges
+from bridge.outbox import ENTRY_BYTES, Entry, Outbox
+
+RUN = 1_743_147_000_123
+SECOND = 1_000_000_000
+PAYLOAD = b"x" * 100
+
+
+def filled(count: int, *, limit: int = 1_000_000, keep_s: float = 90.0, topic: str = "prices/x/A-B") -> Outbox:
+    outbox = Outbox(limit, keep_s)
+    for n in range(1, count + 1):
+        outbox.append(topic, PAYLOAD, RUN, n, n)
+    return outbox
+
+
+def numbers(entries: list[Entry]) -> list[int]:
+    return [entry[3] for entry in entries]
+
+
+def again(entries: list[Entry]) -> list[bool]:
+    return [entry[5] for entry in entries]
+
+
+def test_messages_are_taken_in_order_and_only_once() -> None:
+    outbox = filled(5)
+    assert numbers(outbox.take(3)) == [1, 2, 3]
+    assert numbers(outbox.take(3)) == [4, 5]
+    assert outbox.take(3) == []
+
+
+def test_acknowledged_messages_stay_until_their_time_is_over() -> None:
+    outbox = filled(4, keep_s=90)
+    outbox.take(4)
+    outbox.acknowledge(2, now_ns=10 * SECOND)
+    outbox.forget(99 * SECOND)
+    assert len(outbox) == 4
+    outbox.forget(101 * SECOND)
+    assert (len(outbox), outbox.forgotten, outbox.acknowledged, outbox.drops()) == (2, 2, 2, [])
+
+
+def test_time_to_keep_runs_from_the_acknowledgement_not_from_the_appending() -> None:
+    outbox = filled(1, keep_s=90)
+    outbox.take(1)
+    outbox.acknowledge(1, now_ns=10_000 * SECOND)
+    outbox.forget(10_050 * SECOND)
+    assert len(outbox) == 1
+
+
+def test_rewind_sends_again_from_the_position_and_says_so() -> None:
+    outbox = filled(6)
+    outbox.take(4)
+    outbox.acknowledge(3, SECOND)
+    outbox.rewind(2)
+    assert outbox.acknowledged == 2
+    first, rest = outbox.take(10), outbox.take(10)
+    assert (numbers(first), again(first)) == ([3, 4], [True, True])
+    assert (numbers(rest), again(rest)) == ([5, 6], [False, False])
+
+
+def test_rewind_without_a_position_begins_at_the_logs_beginning() -> None:
+    outbox = filled(3)
+    outbox.take(3)
+    outbox.acknowledge(3, SECOND)
+    outbox.rewind(None)
+    assert numbers(outbox.take(5)) == [1, 2, 3]
+
+
+def test_a_marker_ahead_of_the_log_moves_nothing_forward() -> None:
+    outbox = filled(3)
+    outbox.rewind(77)
+    assert numbers(outbox.take(5)) == [1, 2, 3]
+
+
+def test_a_rewound_message_is_kept_from_its_new_acknowledgement_on() -> None:
+    outbox = filled(2, keep_s=90)
+    outbox.take(2)
+    outbox.acknowledge(2, SECOND)
+    outbox.rewind(0)
+    outbox.take(2)
+    outbox.acknowledge(2, 500 * SECOND)
+    outbox.forget(550 * SECOND)
+    assert len(outbox) == 2
+
+
+def test_acknowledged_messages_make_room_before_any_other() -> None:
+    room = 1_000_000 // (len(PAYLOAD) + ENTRY_BYTES)
+    outbox = filled(room)
+    outbox.take(room)
+    outbox.acknowledge(room // 2, SECOND)
+    for n in range(room // 4):
+        outbox.append("prices/x/A-B", PAYLOAD, RUN, room + n + 1, 0)
+    assert outbox.drops() == []
+    assert outbox.bytes <= 1_000_000
+
+
+def test_an_overflow_drops_the_oldest_as_one_range() -> None:
+    outbox = filled(5_000)
+    (drop,) = outbox.drops()
+    assert (drop.topic, drop.run, drop.from_n, drop.cause) == ("prices/x/A-B", RUN, 1, "outbox full")
+    assert drop.to_n == outbox.dropped == 5_000 - len(outbox)
+    assert (drop.from_ns, drop.to_ns) == (1, drop.to_n)
+    assert numbers(outbox.take(1)) == [drop.to_n + 1]
+
+
+def test_an_acknowledgement_of_what_was_dropped_meanwhile_counts_for_nothing_else() -> None:
+    outbox = filled(10)
+    outbox.take(10)
+    for n in range(11, 5_001):
+        outbox.append("prices/x/A-B", PAYLOAD, RUN, n, n)
+    dropped = outbox.dropped
+    outbox.acknowledge(10, SECOND)
+    assert outbox.acknowledged == outbox.forgotten == dropped
+
+
+def test_a_refused_message_is_parked_and_never_sent_again() -> None:
+    outbox = filled(3)
+    outbox.take(3)
+    outbox.acknowledge(1, SECOND)
+    refused = outbox.refuse(SECOND)
+    assert refused is not None
+    outbox.rewind(None)
+    assert numbers(outbox.take(10)) == [1, 3]
+    assert outbox.drops() == [Dropped("prices/x/A-B", RUN, 2, 2, 2, 2, "refused")]
+
+
+def test_a_parked_message_in_the_middle_leaves_the_others_countable() -> None:
+    outbox = filled(5)
+    batch = outbox.take(5)
+    assert outbox.park(batch[2])
+    assert not outbox.park(batch[2])
+    outbox.acknowledge(3, SECOND)
+    assert outbox.acknowledged == 4
+    outbox.acknowledge(1, SECOND)
+    assert (outbox.acknowledged, outbox.unacknowledged_bytes) == (5, 0)
+
+
+def test_messages_are_found_by_number_and_sent_again_behind_the_others() -> None:
+    outbox = filled(6)
+    outbox.take(6)
+    outbox.acknowledge(6, SECOND)
+    found = outbox.find("prices/x/A-B", RUN, 2, 3)
+    assert numbers(found) == [2, 3]
+    assert outbox.find("prices/x/A-B", RUN + 1, 2, 3) == []
+    outbox.append("prices/x/A-B", PAYLOAD, RUN, 7, 7)
+    assert outbox.resend(found) == 2
+    batch = outbox.take(10)
+    assert (numbers(batch), again(batch)) == ([7, 2, 3], [False, True, True])
+    assert numbers(outbox.find("prices/x/A-B", RUN, 1, 3)) == [1, 2, 3]
+
+
+def test_fills_and_resends_wait_while_an_eighth_is_unacknowledged() -> None:
+    outbox = filled(500)
+    assert not outbox.room_for_fill()
+    assert outbox.resend(outbox.find("prices/x/A-B", RUN, 1, 3)) == 0
+    outbox.take(500)
+    outbox.acknowledge(500, SECOND)
+    assert outbox.room_for_fill()
+
+
+def test_a_stop_counts_what_it_leaves_unsent() -> None:
+    outbox = filled(5)
+    outbox.take(2)
+    outbox.acknowledge(2, SECOND)
+    assert outbox.abandon() == 3
+    assert [(d.from_n, d.to_n, d.cause) for d in outbox.drops()] == [(3, 5, "stopped")]
+    assert (len(outbox), outbox.bytes, outbox.unacknowledged_bytes) == (0, 0, 0)
+
+
+def test_the_logs_reach_is_told_in_seconds() -> None:
+    outbox = Outbox(1_000_000, 90)
+    assert outbox.reach_s(5 * SECOND) == 0.0
+    outbox.append("t", b"", RUN, 1, 2 * SECOND)
+    assert outbox.reach_s(5 * SECOND) == 3.0
+
+
+def test_ranges_are_bounded_and_rather_claim_too_much() -> None:
+    ranges = Ranges()
+    for n in range(1, 4 * MAX_RANGES, 2):
+        ranges.add("t", 1, n, n, "refused")
+    fetched = ranges.fetch()
+    assert len(fetched) == MAX_RANGES
+    assert fetched[-1].to_n == 4 * MAX_RANGES - 1
+    assert ranges.fetch() == []
+
+
+def test_the_bytes_counted_are_what_python_needs() -> None:
+    count = 20_000
+    tracemalloc.start()
+    outbox = Outbox(64 << 20, 90)
+    for n in range(1_000, 1_000 + count):
+        outbox.append("prices/kucoin/BTC-USDT", bytes(190), RUN, n, 1_743_147_199_001_234_567 + n)
+    needed, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 0.9 < needed / outbox.bytes <= 1.0
+
+
+class Line(RuleBasedStateMachine):
+    """A broker that may forget what it acknowledged, beside any use of the log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outbox = Outbox(20_000, 5.0)
+        self.n = {"a": 0, "b": 0}
+        self.now = 0
+        self.flight: list[Entry] = []
+        self.delivered: set[tuple[str, int]] = set()
+        self.first: dict[str, list[int]] = {"a": [], "b": []}
+        self.lost: set[tuple[str, int]] = set()
+        self.once: set[tuple[str, int]] = set()
+
+    @rule(topic=st.sampled_from("ab"), count=st.integers(1, 30), size=st.integers(0, 800))
+    def append(self, topic: str, count: int, size: int) -> None:
+        for _ in range(count):
+            self.n[topic] += 1
+            self.outbox.append(topic, bytes(size), RUN, self.n[topic], self.now)
+
+    @rule(most=st.integers(1, 40))
+    def take(self, most: int) -> None:
+        batch = self.outbox.take(most)
+        assert len(batch) <= most
+        assert batch or not self.outbox.untaken
+        for topic, _, _, n, _, resent in batch:
+            assert resent == ((topic, n) in self.once)
+            self.once.add((topic, n))
+            if not resent:
+                self.first[topic].append(n)
+        self.flight += batch
+
+    @precondition(lambda self: self.flight)
+    @rule(part=st.floats(0, 1))
+    def acknowledge(self, part: float) -> None:
+        count = max(1, int(len(self.flight) * part))
+        done, self.flight = self.flight[:count], self.flight[count:]
+        self.delivered |= {(e[0], e[3]) for e in done}
+        self.outbox.acknowledge(count, self.now)
+
+    @precondition(lambda self: self.flight)
+    @rule()
+    def refuse(self) -> None:
+        head = self.flight.pop(0)
+        oldest = self.outbox.oldest()
+        assert oldest is None or oldest is head
+        assert self.outbox.refuse(self.now) is oldest
+
+    @precondition(lambda self: self.flight)
+    @rule(part=st.floats(0, 0.99))
+    def park(self, part: float) -> None:
+        entry = self.flight[int(len(self.flight) * part)]
+        if self.outbox.park(entry):
+            self.flight.remove(entry)
+
+    @rule(back=st.one_of(st.none(), st.integers(0, 400)))
+    def reconnect(self, back: int | None) -> None:
+        """The broker remembers only what lies before the position."""
+        self.outbox.rewind(None if back is None else self.outbox.acknowledged - back)
+        self.flight = []
+
+    @rule(seconds=st.integers(0, 4))
+    def wait(self, seconds: int) -> None:
+        self.now += seconds * SECOND
+        self.outbox.forget(self.now)
+
+    @rule()
+    def fetch_drops(self) -> None:
+        for drop in self.outbox.drops():
+            self.lost |= {(drop.topic, n) for n in range(drop.from_n, drop.to_n + 1)}
+
+    @invariant()
+    def positions_are_in_order(self) -> None:
+        o = self.outbox
+        assert o.forgotten <= o.acknowledged <= o.taken <= o.end
+
+    @invariant()
+    def bytes_are_bounded(self) -> None:
+        assert 0 <= self.outbox.unacknowledged_bytes <= self.outbox.bytes <= 20_000
+
+    @invariant()
+    def first_deliveries_keep_their_order(self) -> None:
+        assert all(ns == sorted(set(ns)) for ns in self.first.values())
+
+    def teardown(self) -> None:
+        self.outbox.rewind(self.outbox.acknowledged)
+        while batch := self.outbox.take(7):
+            self.delivered |= {(e[0], e[3]) for e in batch}
+            self.outbox.acknowledge(len(batch), self.now)
+        self.fetch_drops()
+        appended = {(topic, n) for topic, last in self.n.items() for n in range(1, last + 1)}
+        assert appended == self.delivered | self.lost
+        assert self.outbox.unacknowledged_bytes == 0
+
+
+class TestLine(Line.TestCase):  # type: ignore[misc]
+    settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
