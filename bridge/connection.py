@@ -240,7 +240,7 @@ class Connection:
             log.warning("%s: %s could not be fetched: %s", self._exchange.name, fetch.purpose, error)
             return
         mono = self._clock.monotonic_ns()
-        self._feed.deliver(outcomes, mono, self._since_ns)
+        self._feed.deliver(outcomes, mono, self._since_ns, on_line=False)
         self._act(outcomes, mono)
 
     def _fetch_done(self, task: asyncio.Task[None]) -> None:

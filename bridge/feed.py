@@ -71,12 +71,18 @@ class Feed:
         self.stats = Conflation(put, stats_ns, STATS_EXPIRY_S * second // 3)
         self._forming_slots: dict[tuple[Symbol, str], Slot] = {}
         self._stats_slots: dict[Symbol, tuple[Slot, list[bytes]]] = {}
+        self._retired: set[Symbol] = set()
+        """What an exchange still tells of these, before it has heard that we want no more, is left unheard."""
         self._mono_ns = 0
+        self._on_line = True
         self._line_since_ns = 0
 
-    def deliver(self, outcomes: Iterable[Outcome], mono_ns: int, line_since_ns: int = 0) -> int:
-        """Take what one frame told. Returns how many were market data; the rest is the session's."""
+    def deliver(
+        self, outcomes: Iterable[Outcome], mono_ns: int, line_since_ns: int = 0, *, on_line: bool = True
+    ) -> int:
+        """Take what one frame (or REST, `on_line` False) told. How many were market data; the rest is the session's."""
         self._mono_ns = mono_ns
+        self._on_line = on_line
         self._line_since_ns = line_since_ns
         data = 0
         for outcome in outcomes:
@@ -98,7 +104,11 @@ class Feed:
     def tick(self, tick: Tick) -> None:
         """Publish a tick, unless it repeats the last one, is older than it, or is not believed."""
         self.counters.received += 1
-        series = self.series.get(tick.symbol) or self._open(tick.symbol)
+        series = self.series.get(tick.symbol)
+        if series is None:
+            if tick.symbol in self._retired:
+                return
+            series = self._open(tick.symbol)
         last = series.last
         if last is not None:
             if tick.seq == last.seq:
@@ -137,7 +147,7 @@ class Feed:
         if mono_ns - life.heard_ns <= life.usual_ns:
             life.heard_ns = mono_ns
         else:
-            life.heard(mono_ns)
+            life.heard(mono_ns, on_line=self._on_line)
         self.last_tick_ns = received_ns
         if tick.exchange_time_ns is not None:
             self.lags_ns.append(received_ns - tick.exchange_time_ns)
@@ -149,7 +159,7 @@ class Feed:
     def _repeated(self, series: Series) -> None:
         """Life, but no tick."""
         self.counters.repeats += 1
-        series.life.heard(self._mono_ns)
+        series.life.heard(self._mono_ns, on_line=self._on_line)
         if series.stale is not None:
             self._refresh(series)
             self.latest.touch(series.slot)
@@ -186,6 +196,8 @@ class Feed:
 
     # --- trades, candles, statistics ----------------------------------------------------------------
     def _trade(self, trade: Trade) -> None:
+        if trade.symbol in self._retired:
+            return
         self.counters.received += 1
         tape = self.tapes.get(trade.symbol) or self._open_tape(trade.symbol)
         problem = trade_problem(trade)
@@ -211,6 +223,8 @@ class Feed:
         return tape
 
     def _candle(self, candle: Candle) -> None:
+        if candle.symbol in self._retired:
+            return
         self.counters.received += 1
         problem = candle_problem(candle)
         if problem is not None:
@@ -256,6 +270,8 @@ class Feed:
         self.forming.touch(slot)
 
     def _stat(self, told: Stats) -> None:
+        if told.symbol in self._retired:
+            return
         try:
             payload = topics.stats(told, synced=self.synced())
         except ValueError as error:
@@ -284,6 +300,7 @@ class Feed:
 
     def line_up(self, symbols: Iterable[Symbol], channels: frozenset[Channel], mono_ns: int) -> None:
         """These symbols were subscribed on a new line: unheard on it until they speak."""
+        self._retired.difference_update(symbols)
         if Channel.TICKER in channels:
             for symbol in symbols:
                 self.life(symbol, mono_ns).line_up(mono_ns)
@@ -326,6 +343,7 @@ class Feed:
     def retire(self, symbol: Symbol, mono_ns: int) -> None:
         """No longer subscribed: stale for good, and not counted any more."""
         self.mark_stale(symbol, "no longer subscribed", mono_ns)
+        self._retired.add(symbol)
         series = self.series.pop(symbol, None)
         if series is not None:
             self.latest.drop(series.slot)

@@ -89,30 +89,32 @@ class LineLife:
 class SymbolLife:
     """One symbol's rhythm: when it was heard last, and whether its silence is suspect."""
 
-    __slots__ = ("_longest", "_looked_ns", "_waits_ns", "heard_ns", "on_line", "usual_ns")
+    __slots__ = ("_is_told", "_longest", "_looked_ns", "_waits_ns", "heard_ns", "on_line", "usual_ns")
 
     def __init__(self, now_ns: int) -> None:
         self.heard_ns = now_ns
-        self.on_line = False
+        self.on_line = self._is_told = False
         self.usual_ns = 0
         """A pause up to this tells nothing new: the hot path only sets `heard_ns`. 0: not heard on this line yet."""
         self._longest = Longest(DAY_NS, now_ns)
         self._looked_ns: int | None = None
         self._waits_ns: int | None = None
 
-    def heard(self, now_ns: int) -> None:
-        """It spoke: fresh, whatever was suspected."""
+    def heard(self, now_ns: int, *, on_line: bool = True) -> None:
+        """It spoke: fresh, whatever was suspected. `on_line` False: REST told it, the line may still forget it."""
         silence = now_ns - self.heard_ns
         if silence > self._longest.ns // 2 and self.on_line:
             self._longest.note(silence, now_ns)
         self.heard_ns = now_ns
-        self.on_line = True
-        self.usual_ns = min(self._longest.ns, USUAL_NS)
+        self._is_told = True
+        self.on_line = self.on_line or on_line
+        if self.on_line:
+            self.usual_ns = min(self._longest.ns, USUAL_NS)
         self._looked_ns = self._waits_ns = None
 
     def line_up(self, now_ns: int) -> None:
         """A new line: unheard on it until it speaks or a look tells."""
-        self.on_line = False
+        self.on_line = self._is_told = False
         self.usual_ns = 0
         self.heard_ns = now_ns
         self._looked_ns = self._waits_ns = None
@@ -121,7 +123,7 @@ class SymbolLife:
         """Silent for longer than it ever was, or not heard at all on a new line: worth a look."""
         if self._looked_ns is not None:
             return False
-        limit = max(SUSPECT_NS, SUSPECT_FACTOR * self._longest.ns) if self.on_line else UNHEARD_LOOK_NS
+        limit = max(SUSPECT_NS, SUSPECT_FACTOR * self._longest.ns) if self._is_told else UNHEARD_LOOK_NS
         if now_ns - self.heard_ns <= limit:
             return False
         if self._waits_ns is None:

@@ -10,7 +10,7 @@ from bridge.settings import Log
 
 TERMINAL = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 JOURNAL = "%(name)s: %(message)s"
-CHATTY = ("asyncio", "websockets", "aiohttp", "uvicorn.access", "mqtt")
+CHATTY = ("asyncio", "picows", "websockets", "aiohttp", "uvicorn", "mqtt")
 """Libraries whose own lines are of no use below a warning; `log.areas` brings them back."""
 PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (logging.NOTSET, 7))
 """Level and syslog priority, as sd-daemon(3) has it."""

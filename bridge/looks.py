@@ -37,7 +37,7 @@ class Looks:
         series = self._feed.series.get(symbol)
         if series is None or series.last is None or not series.life.on_line:
             # nothing heard on this line yet: what REST tells is the newest there is
-            self._feed.deliver([look.tick], mono_ns)
+            self._feed.deliver([look.tick], mono_ns, on_line=False)
             return False
         if _agrees(series.last, look.tick):
             series.life.vindicated(mono_ns)

@@ -167,6 +167,7 @@ async def test_a_price_that_cannot_be_is_parked(rig: Rig, name: str, digits: str
 
 
 async def test_a_hole_in_the_trade_ids_opens_a_gap_of_trades(rig: Rig) -> None:
+    await rig.until(lambda: rig.messages("trades/binance/BTC-USDT"))
     rig.sim.faults["binance"].withhold(2, "BTCUSDT", b"aggTrade")
     await rig.until(lambda: rig.gap_log)
     assert {gap.cause for gap in rig.gap_log} == {"sequence"}
@@ -225,7 +226,6 @@ async def test_symbols_are_subscribed_and_unsubscribed_on_a_living_line(rig: Rig
 async def test_a_symbol_acknowledged_and_then_silent_is_reported(tmp_path: Path, name: str) -> None:
     async with Simulator(seed=3, rate=60, invented=0) as sim:
         sim.faults[name].silent_symbols.add(NATIVE[name])
-        sim.faults[name].rest_status = None
         async with rigged(sim, tmp_path) as rig:
             await rig.until(lambda: rig.messages(f"errors/{name}"), 15)
             told = rig.messages(f"errors/{name}")[0][1]

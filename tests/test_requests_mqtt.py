@@ -7,6 +7,7 @@ import pytest
 
 from bridge.ledger import Ledger, Published
 from bridge.requests import Requests
+from bridge.settings import Broker as Settings
 from bridge.topics import Topics
 from tests.asking import BTC, RUN, House, Past, S, calling, serving, settings, until
 from tests.broker import Broker
@@ -133,3 +134,20 @@ async def test_an_earlier_run_is_read_from_a_real_ledger(broker: Broker, tmp_pat
         (page,) = await caller.ask("ledger", b'{"run":%d}' % (RUN - 5))
         assert page["rows"][0]["n"] == 44
         ledger.close()
+
+
+async def test_a_cancellation_that_a_library_loses_ends_it_all_the_same() -> None:
+    class Losing(Requests):
+        async def _serve(self) -> None:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                raise aiomqtt.MqttError("came together with the cancellation") from None
+
+    house = House()
+    task = asyncio.create_task(Losing(Settings(), "tickbridge-requests", house.names, house.desk, Past()).run())
+    await asyncio.sleep(0)
+    task.cancel()
+    done, _ = await asyncio.wait([task], timeout=5)
+    assert done
+    assert task.cancelled()

@@ -25,6 +25,10 @@ MARKER_WAIT_S = 5.0
 """A broker that does not give the nonce back within this is taken to remember nothing."""
 TICK_S = 1.0
 """How often the marker is written while it moves, and the keepalive looked at."""
+READ_PAUSE_S = 0.01
+"""How long acknowledgements gather at most; the next flush ends it sooner."""
+SMALL_WINDOW = 256
+"""Below it waiting for acknowledgements would limit the throughput."""
 WRITE_HIGH = 1024 * 1024
 """Bytes that may wait in the transport before nothing more is taken from the outbox."""
 
@@ -47,6 +51,7 @@ class Connection(asyncio.Protocol):
         self._remembered: bytes = b""
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._resume: asyncio.TimerHandle | None = None
         self._writable = True
         self._scheduled = False
         self._leaving = False
@@ -65,6 +70,7 @@ class Connection(asyncio.Protocol):
 
     def _due(self) -> None:
         self._scheduled = False
+        self._resume_reading()
         with self._guard():
             self._flush()
         self._doze()
@@ -109,6 +115,23 @@ class Connection(asyncio.Protocol):
             if self.flow.live and self.flow.starved and not self._scheduled and self.flow.roomy:
                 self._flush()
             self._say_refusals()
+        self._rest()
+
+    def _rest(self) -> None:
+        """Let acknowledgements gather until the next flush: Mosquitto writes each by itself, and a wake-up costs more
+        than all the work it brings."""
+        if self._transport is None or self._resume is not None or not self.flow.live:
+            return
+        if self._line.in_flight and self._line.window >= SMALL_WINDOW:
+            self._transport.pause_reading()
+            self._resume = self._loop.call_later(READ_PAUSE_S, self._resume_reading)
+
+    def _resume_reading(self) -> None:
+        if self._resume is not None:
+            self._resume.cancel()
+            self._resume = None
+            if self._transport is not None and not self.ended.done():
+                self._transport.resume_reading()
 
     def pause_writing(self) -> None:
         self._writable = False
@@ -204,6 +227,7 @@ class Connection(asyncio.Protocol):
             self._write(self.flow.marker())
         self._write(self._line.disconnect())
         self._leaving = True
+        self._resume_reading()
         self.asleep = self.flow.live = False
         self._stop_timer()
 
@@ -229,6 +253,7 @@ class Connection(asyncio.Protocol):
     def _clean_up(self) -> None:
         self.asleep = self.flow.live = False
         self._stop_timer()
+        self._resume_reading()
         if not self.ready.done():
             self.ready.set_result(False)
         if self._transport is not None:

@@ -75,6 +75,7 @@ class Requests:
             try:
                 await self._serve()
             except (aiomqtt.MqttError, BrokerLost, OSError) as error:
+                _heed_cancel()
                 self._away(str(error))
             if loop.time() - began_s > STEADY_S:
                 backoff.reset()
@@ -87,8 +88,10 @@ class Requests:
             async with self._client(inbox) as client:
                 await self._subscribe(client)
                 self._back()
+                _heed_cancel()
                 async for message in client.messages:
                     await self._handle(client, message)
+                    _heed_cancel()
         finally:
             self.counts["dropped"] += inbox.dropped
 
@@ -180,3 +183,10 @@ class Requests:
         if now_s - self._warned_s >= WARN_EVERY_S:
             self._warned_s = now_s
             log.warning(text, *values)
+
+
+def _heed_cancel() -> None:
+    """Before Python 3.12 `wait_for` loses a cancellation that comes together with its result: a stop would hang."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

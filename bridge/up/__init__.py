@@ -1,0 +1,1 @@
+"""`tickbridge up` and `demo`: a private broker, the bridge and the page as children of one process."""

@@ -1,0 +1,66 @@
+"""The private Mosquitto: its program found, its files written, its command line."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from pwd import getpwuid
+
+from bridge.brokerfiles import AclValues, BrokerValues, render, render_acl
+from bridge.errors import TickbridgeError
+from bridge.up.folder import make_writable, trouble, write_whole
+from bridge.up.plan import Plan
+from bridge.up.users import USERS, Users, write_password_file
+
+FOLDER, CONFIG, ACL, PASSWORDS = "mosquitto", "mosquitto.conf", "acl", "passwords"
+PLACES = (
+    "/usr/sbin",
+    "/usr/bin",
+    "/usr/local/sbin",
+    "/usr/local/bin",
+    "/opt/homebrew/sbin",
+    "/opt/homebrew/bin",
+    "/opt/homebrew/opt/mosquitto/sbin",
+    "/usr/local/opt/mosquitto/sbin",
+)
+"""Beside PATH, which for a Debian user has no sbin: Debian's places, then Homebrew's."""
+
+
+def find_program(name: str) -> str:
+    """Where Mosquitto's program of this name is. Raises TickbridgeError with the cure."""
+    path = os.pathsep.join([os.environ.get("PATH", ""), *PLACES])
+    found = shutil.which(name, path=path)
+    if found is None:
+        cure = "brew install mosquitto" if sys.platform == "darwin" else "sudo apt-get install mosquitto"
+        raise TickbridgeError(f"{name} is not installed: {cure}")
+    return found
+
+
+def prepare(plan: Plan) -> Path:
+    """Write all of the broker's files; returns its configuration. Raises TickbridgeError with the cure."""
+    folder = plan.data_dir / FOLDER
+    make_writable(folder)
+    password_file = acl_file = None
+    if plan.lan:
+        password_file, acl_file = folder / PASSWORDS, folder / ACL
+        write_password_file(Users(plan.data_dir / USERS), password_file, find_program("mosquitto_passwd"))
+        _write(acl_file, render_acl(AclValues(prefix=plan.settings.prefix)))
+    values = BrokerValues(
+        port=plan.ports.mqtt,
+        ws_port=plan.ports.websocket,
+        persistence_dir=folder,
+        # started by root, Mosquitto would become another user, who cannot read a folder of root's
+        system_user=getpwuid(os.geteuid()).pw_name,
+        bind=plan.host,
+        password_file=password_file,
+        acl_file=acl_file,
+    )
+    _write(folder / CONFIG, render(values))
+    return folder / CONFIG
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        write_whole(path, text, 0o600)
+    except OSError as error:
+        raise trouble(path, error) from error

@@ -1,0 +1,131 @@
+"""What each child is told: pure, from the settings and what `up` has found out."""
+
+import logging
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bridge.loading import ENV_CONFIG, as_environment
+from bridge.settings import Settings
+from bridge.up.child import Recipe
+
+LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"
+SETTINGS_ARE_WRONG = frozenset({2})
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where the parts listen; the simulator's only in a demo."""
+
+    mqtt: int
+    websocket: int
+    page: int
+    kucoin: int = 0
+    binance: int = 0
+
+
+@dataclass(frozen=True)
+class Guest:
+    """The user that may only read."""
+
+    user: str
+    password: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything the children's environments are made of. `secrets`: each user's password file, with --lan."""
+
+    settings: Settings
+    file: Path | None
+    texts: Mapping[str, str]
+    data_dir: Path
+    ports: Ports
+    lan: bool = False
+    demo: bool = False
+    seed: int = 1
+    secrets: Mapping[str, Path] = field(default_factory=dict)
+    guest: Guest | None = None
+    lock_fd: int = -1
+
+    @property
+    def host(self) -> str:
+        """Where page and broker listen."""
+        return EVERYWHERE if self.lan else LOOPBACK
+
+
+def bridge(plan: Plan) -> Recipe:
+    """`tickbridge run`."""
+    return _ours(plan, "bridge", "run", {})
+
+
+def dashboard(plan: Plan) -> Recipe:
+    """`tickbridge dashboard`."""
+    guest = plan.guest
+    return _ours(
+        plan,
+        "dashboard",
+        "dashboard",
+        {
+            "dashboard.host": plan.host,
+            "dashboard.port": str(plan.ports.page),
+            "dashboard.mqtt_websocket_port": str(plan.ports.websocket),
+            "dashboard.mqtt_user": guest.user if guest else "",
+            "dashboard.mqtt_password": guest.password if guest else "",
+        },
+    )
+
+
+def simulator(plan: Plan) -> Recipe:
+    """The exchanges of a demo."""
+    ports = ("--kucoin-port", str(plan.ports.kucoin), "--binance-port", str(plan.ports.binance))
+    command = (sys.executable, "-m", "bridge.simulator", *ports, "--seed", str(plan.seed))
+    return Recipe("simulator", command, _base(plan), keep_fds=_fds(plan))
+
+
+def broker(plan: Plan, command: tuple[str, ...]) -> Recipe:
+    """Mosquitto. What it says is of use only when something is wrong."""
+    return Recipe("mosquitto", command, log_level=logging.DEBUG, keep_fds=_fds(plan))
+
+
+def _ours(plan: Plan, name: str, verb: str, own: Mapping[str, str]) -> Recipe:
+    """`name` is also the broker's user, where there are users."""
+    secret = plan.secrets.get(name)
+    texts = {
+        **plan.texts,
+        "data_dir": str(plan.data_dir),
+        "log.to": "journal",  # its lines then carry their level, and `up` writes them where the user wants them
+        "broker.host": LOOPBACK,
+        "broker.port": str(plan.ports.mqtt),
+        "broker.user": name if secret else "",
+        "broker.password": "",
+        "broker.password_file": str(secret or ""),
+        "broker.tls": "false",
+        "broker.ca_file": "",
+        **(_simulated(plan) if plan.demo else {}),
+        **own,
+    }
+    command = (sys.executable, "-m", "bridge.cli", verb)
+    environment = {**_base(plan), **as_environment(texts)}
+    # a line without a priority did not come from its log: it is a crash
+    return Recipe(name, command, environment, logging.WARNING, _fds(plan), SETTINGS_ARE_WRONG)
+
+
+def _simulated(plan: Plan) -> dict[str, str]:
+    """The exchanges are children of ours; an offline machine may never learn the right time, and needs none here."""
+    ports = {"kucoin": plan.ports.kucoin, "binance": plan.ports.binance}
+    hosts = {
+        f"exchanges.{name}.{kind}_host": f"{scheme}://{LOOPBACK}:{port}"
+        for name, port in ports.items()
+        for kind, scheme in (("rest", "http"), ("ws", "ws"))
+    }
+    return {**hosts, "demo": "true", "clock.sync": "trust"}
+
+
+def _base(plan: Plan) -> dict[str, str]:
+    return {ENV_CONFIG: str(plan.file.resolve()) if plan.file else "", "PYTHONUNBUFFERED": "1"}
+
+
+def _fds(plan: Plan) -> tuple[int, ...]:
+    return (plan.lock_fd,) if plan.lock_fd >= 0 else ()

@@ -1,0 +1,35 @@
+"""What `up` says when everything runs: where the page is, and how other programs get the prices. Pure."""
+
+from bridge.topics import Topics
+from bridge.up.plan import LOOPBACK, Plan
+
+
+def welcome(plan: Plan, lan_address: str | None) -> str:
+    """The block of lines for a person at a terminal."""
+    rows = [("Page", f"http://{LOOPBACK}:{plan.ports.page}")]
+    if plan.lan and lan_address:
+        rows.append(("on your network", f"http://{lan_address}:{plan.ports.page}"))
+    host = lan_address if plan.lan and lan_address else LOOPBACK
+    rows.append(("MQTT", f"{host}:{plan.ports.mqtt}   (websockets: {plan.ports.websocket})"))
+    if plan.guest:
+        rows.append(("for other clients", f"user {plan.guest.user}, password {plan.guest.password}   (may only read)"))
+    rows += [("Try", _try(plan)), ("Data", str(plan.data_dir)), ("Stop", "Ctrl-C")]
+    title = "Tickbridge demo: invented prices, no network" if plan.demo else "Tickbridge is up"
+    width = max(len(name) for name, _ in rows)
+    lines = [f"  {name:<{width}}  {text}" for name, text in rows]
+    return "\n".join(["", f"  {title}", "", *lines, ""])
+
+
+def _try(plan: Plan) -> str:
+    user = f" -u {plan.guest.user} -P {plan.guest.password}" if plan.guest else ""
+    topic = Topics(plan.settings.prefix).latest("kucoin", "BTC-USDT")
+    return f"mosquitto_sub -p {plan.ports.mqtt}{user} -t {topic} -v"
+
+
+def moved(wished: dict[str, int], found: dict[str, int]) -> list[str]:
+    """One line for every port that was taken."""
+    return [
+        f"port {wished[name]} ({name}) is taken by another program: {port} is used"
+        for name, port in found.items()
+        if wished[name] not in (0, port)
+    ]

@@ -1,0 +1,144 @@
+/** Age, topics, order, feeds, notices, and what a browser remembers. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Elapsed, HEARTBEAT_MS, ageMs, provisional, receipt, silenceMs } from "../../../dashboard/web/src/age.js";
+import { Feeds } from "../../../dashboard/web/src/feeds.js";
+import { awayWords, notices } from "../../../dashboard/web/src/notices.js";
+import { arrange } from "../../../dashboard/web/src/order.js";
+import { rootOf, route } from "../../../dashboard/web/src/route.js";
+import { Steps } from "../../../dashboard/web/src/steps.js";
+import { Remembered } from "../../../dashboard/web/src/store.js";
+
+const bytesOf = (text) => new TextEncoder().encode(text);
+const json = (value) => bytesOf(JSON.stringify(value));
+
+test("the age is what the message says, what its expiry lost, and the time since receipt", () => {
+  const got = receipt({ retain: true, expiryS: 23, ageMs: 120 }, 30, 1000);
+  assert.equal(ageMs(got, 3000), 120 + 7000 + 2000);
+  assert.equal(silenceMs(got, 3000), 9000);
+});
+
+test("a retained value is provisional until its exchange speaks live", () => {
+  const got = receipt({ retain: true, expiryS: 30, ageMs: 0 }, 30, 0);
+  assert.equal(provisional(got, false), true);
+  assert.equal(provisional(got, true), false);
+  assert.equal(provisional(receipt({ retain: false, expiryS: 30 }, 30, 0), false), false);
+});
+
+test("with more expiry left than given, or none at all, it stays provisional until its own live message", () => {
+  assert.equal(provisional(receipt({ retain: true, expiryS: 31 }, 30, 0), true), true);
+  assert.equal(provisional(receipt({ retain: true }, 30, 0), true), true);
+});
+
+test("time slept through is counted, and a clock set back is not", () => {
+  const elapsed = new Elapsed(0, 1_000_000);
+  assert.equal(elapsed.now(1000, 1_001_000), 1000);
+  assert.equal(elapsed.now(2000, 1_001_500), 2000);
+  assert.equal(elapsed.now(3000, 4_602_500), 3000 + 3_600_000);
+  assert.equal(elapsed.now(4000, 1_000_000), 4000 + 3_600_000);
+  assert.equal(elapsed.sleptMs, 3_600_000);
+});
+
+test("topics are parted under a prefix, and others are nobody's", () => {
+  assert.deepEqual(route("home/x/latest/kucoin/BTC-USDT", rootOf("/home/x/")), { root: "latest", exchange: "kucoin", rest: "BTC-USDT" });
+  assert.deepEqual(route("health/kucoin/2", ""), { root: "health", exchange: "kucoin", rest: "2" });
+  assert.equal(route("other/latest/kucoin/BTC-USDT", "home/"), null);
+  assert.equal(route("latest", ""), null);
+  assert.equal(route(`latest/kucoin/${"X".repeat(2000)}`, ""), null);
+});
+
+const row = (key, fields = {}) => {
+  const [exchange, symbol] = key.split("/");
+  const words = `${symbol} ${symbol.replaceAll("-", "")} ${exchange}`.toLowerCase();
+  return { key, exchange, symbol, words, price: null, bid: null, ask: null, part: null, change: null, receipt: null, ...fields };
+};
+const rows = [row("kucoin/BTC-USDT", { price: "100.10" }), row("binance/BTC-USDT", { price: "9.9" }), row("kucoin/ADA-USDT"), row("kucoin/ETH-BTC", { price: "1e3" })];
+const keys = (wish) => arrange(rows, { search: "", column: "symbol", descending: false, favourites: new Set(), nowMs: 0, ...wish }).map((one) => one.key);
+
+test("rows are sorted by value, not by text, and what has none comes last in both directions", () => {
+  assert.deepEqual(keys({ column: "price" }), ["binance/BTC-USDT", "kucoin/BTC-USDT", "kucoin/ETH-BTC", "kucoin/ADA-USDT"]);
+  assert.deepEqual(keys({ column: "price", descending: true }), ["kucoin/ETH-BTC", "kucoin/BTC-USDT", "binance/BTC-USDT", "kucoin/ADA-USDT"]);
+});
+
+test("favourites come first", () => {
+  assert.equal(keys({ favourites: new Set(["kucoin/ETH-BTC"]) })[0], "kucoin/ETH-BTC");
+});
+
+test("the search takes several words, with or without the dash, and an unknown column sorts by symbol", () => {
+  assert.deepEqual(keys({ search: "BTCusdt kucoin" }), ["kucoin/BTC-USDT"]);
+  assert.deepEqual(keys({ search: "nothing" }), []);
+  assert.equal(keys({ column: "constructor" })[0], "kucoin/ADA-USDT");
+});
+
+const online = { connected: true, ever: true, since: new Date(2026, 0, 1, 14, 3, 22), reason: "" };
+
+test("what the page must say, the gravest first", () => {
+  const away = { ...online, connected: false };
+  const told = notices({ dashboard: null, link: away, bridge: null, demo: true, whole: { on: false, bytes_a_day: 3.2e9 }, refused: 0 });
+  assert.match(told[0].text, /^Broker away since 14:03:22 – prices below are old/);
+  assert.equal(told[1].text, "Demo: simulated prices");
+  assert.match(told[2].text, /about 3\.2 GB a day/);
+});
+
+test("a bridge that says nothing, is offline or stopped makes prices old", () => {
+  const [notice] = notices({ dashboard: null, link: online, bridge: { status: "silent", since: online.since }, demo: false, whole: null, refused: 0 });
+  assert.match(notice.text, /^No word from the bridge since 14:03:22/);
+  assert.equal(awayWords(online, { status: "offline" }), "bridge offline");
+  assert.equal(awayWords({ ...online, connected: false }, null), "broker away");
+  assert.equal(awayWords(online, null), null);
+});
+
+const health = (feeds, topic, told, atMs = 0, message = {}) => {
+  feeds.hear(route(`health/${topic}`, ""), { payload: json(told), retain: false, expiryS: 30, ...message }, atMs);
+};
+
+test("a feed that was online and says nothing for 35 s is silent, and an offline bridge stays offline", () => {
+  const feeds = new Feeds(30);
+  health(feeds, "kucoin", { status: "online" });
+  health(feeds, "bridge", { status: "offline" }, 0, { expiryS: undefined });
+  const [kucoin, bridge] = feeds.list(HEARTBEAT_MS + 1);
+  assert.deepEqual([kucoin.status, bridge.status], ["silent", "offline"]);
+  assert.equal(feeds.bridgeAway(0).status, "offline");
+});
+
+test("one living shard of the bridge is enough not to call all prices old", () => {
+  const feeds = new Feeds(30);
+  health(feeds, "bridge/1", { status: "offline" });
+  health(feeds, "bridge/2", { status: "online" });
+  assert.equal(feeds.bridgeAway(0), null);
+});
+
+test("a whole-market source without a book is known by its health", () => {
+  const feeds = new Feeds(30);
+  health(feeds, "binance", { status: "online", whole_market: true, book: false });
+  health(feeds, "kucoin", { status: "online", whole_market: true, book: true });
+  assert.deepEqual([feeds.bookless("binance"), feeds.bookless("kucoin"), feeds.bookless("other")], [true, false, false]);
+});
+
+test("a cleared or unreadable health is no feed", () => {
+  const feeds = new Feeds(30);
+  health(feeds, "kucoin", { status: "online" });
+  assert.throws(() => feeds.hear(route("health/kucoin", ""), { payload: bytesOf("nope") }, 0), SyntaxError);
+  feeds.hear(route("health/kucoin", ""), { payload: bytesOf("") }, 0);
+  assert.deepEqual(feeds.list(0), []);
+});
+
+test("the catalogue tells each symbol's places", () => {
+  const steps = new Steps();
+  assert.deepEqual(steps.take("kucoin", bytesOf('{"instruments":[{"symbol":"A-B","price_step":0.00000001},{"symbol":"C-D"},{}]}')), ["A-B", "C-D"]);
+  assert.deepEqual([steps.of("kucoin/A-B", null), steps.of("kucoin/C-D", "1.50"), steps.of("kucoin/E-F", null)], [8, 2, 2]);
+  assert.throws(() => steps.take("kucoin", bytesOf('{"instruments":7}')), SyntaxError);
+});
+
+test("favourites and sorting are kept, and a browser that refuses storage only forgets", () => {
+  const kept = new Map();
+  const storage = { getItem: (name) => kept.get(name) ?? null, setItem: (name, value) => kept.set(name, value) };
+  const remembered = new Remembered(storage);
+  remembered.toggle("kucoin/BTC-USDT");
+  remembered.sort = { column: "price", descending: true };
+  assert.deepEqual([...new Remembered(storage).favourites], ["kucoin/BTC-USDT"]);
+  assert.deepEqual(new Remembered(storage).sort, { column: "price", descending: true });
+  assert.deepEqual([...new Remembered(null).favourites], []);
+});

@@ -1,0 +1,247 @@
+"""The page in a real browser, fed by a real broker."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.broker import Broker
+from tests.page_feed import MINUTE_NS, Feed, repeated
+
+pytestmark = [pytest.mark.browser, pytest.mark.real]
+Open = Callable[..., Page]
+
+
+def line(page: Page, key: str) -> Locator:
+    return page.locator(f"tr[data-key='{key}']")
+
+
+def keys(page: Page) -> list[str]:
+    found: list[str] = page.locator("#lines tr[data-key]").evaluate_all("all => all.map(one => one.dataset.key)")
+    return found
+
+
+def test_prices_stand_there_with_the_published_digits(feed: Feed, open_page: Open) -> None:
+    page = open_page()
+    feed.price("kucoin", "PEPE-USDT", "0.00000812", bid="0.00000811", ask="0.000008130")
+    feed.price("binance", "BTC-USDT", "67523", bid="67522.90", ask="67523.10")
+    feed.change("binance", "BTC-USDT", "-0.0213")
+    cells = line(page, "kucoin/PEPE-USDT").locator("td.num")
+    expect(cells.nth(0)).to_have_text("0.00000812")
+    expect(cells.nth(2)).to_have_text("0.000008130")
+    expect(cells.nth(3)).to_contain_text("0.000000020")
+    bitcoin = line(page, "binance/BTC-USDT").locator("td.num")
+    expect(bitcoin.nth(0)).to_have_text("67523")
+    expect(bitcoin.nth(3)).to_contain_text("0.20")
+    expect(bitcoin.nth(4)).to_have_text("\N{MINUS SIGN}2.13 %")
+
+
+def test_a_stale_price_says_why(feed: Feed, open_page: Open) -> None:
+    page = open_page()
+    feed.price("kucoin", "BTC-USDT", "1.5", stale="kucoin: <b>reconnecting</b>")
+    feed.price("kucoin", "ETH-USDT", "2.5")
+    expect(line(page, "kucoin/BTC-USDT")).to_have_class("stale chosen")
+    expect(line(page, "kucoin/BTC-USDT")).to_contain_text("kucoin: <b>reconnecting</b>")
+    expect(line(page, "kucoin/ETH-USDT")).to_have_class("fresh")
+    expect(page.locator("#count")).to_have_text("2 prices · 1 old")
+
+
+def test_a_retained_price_is_grey_until_its_exchange_speaks_live(feed: Feed, open_page: Open) -> None:
+    feed.price("kucoin", "BTC-USDT", "1.5")
+    page = open_page()
+    expect(line(page, "kucoin/BTC-USDT")).to_have_class("provisional chosen")
+    expect(line(page, "kucoin/BTC-USDT")).to_contain_text("age unknown")
+    feed.price("kucoin", "ETH-USDT", "2.5")
+    expect(line(page, "kucoin/BTC-USDT")).to_have_class("fresh chosen")
+
+
+def test_a_broker_that_dies_is_said_at_once_and_its_return_too(feed: Feed, broker: Broker, open_page: Open) -> None:
+    page = open_page()
+    feed.price("kucoin", "BTC-USDT", "1.5")
+    expect(line(page, "kucoin/BTC-USDT")).to_have_class("fresh chosen")
+    broker.kill9()
+    expect(page.locator("#notices")).to_contain_text("Broker away since")
+    expect(page.locator("#notices")).to_contain_text("prices below are old")
+    expect(line(page, "kucoin/BTC-USDT")).to_contain_text("broker away")
+    broker.start()
+    with repeated(lambda n: feed.send("latest/kucoin/BTC-USDT", b'{"price":1.6,"stale":false,"age_ms":1}', 30), 5):
+        expect(line(page, "kucoin/BTC-USDT").locator(".c-price")).to_have_text("1.6")
+        expect(page.locator("#notices")).not_to_contain_text("Broker away")
+
+
+def test_a_broker_that_hangs_is_found_out_without_any_close(feed: Feed, broker: Broker, open_page: Open) -> None:
+    page = open_page(clock=True)
+    feed.price("kucoin", "BTC-USDT", "1.5")
+    expect(line(page, "kucoin/BTC-USDT")).to_have_class("fresh chosen")
+    broker.stop_process()
+    try:
+        page.clock.run_for(20_000)
+        expect(page.locator("#notices")).to_contain_text("Broker away since")
+        expect(page.locator("#notices")).to_contain_text("no answer")
+    finally:
+        broker.continue_process()
+
+
+def test_prices_without_a_heartbeat_grow_old_before_ones_eyes(feed: Feed, open_page: Open) -> None:
+    page = open_page(clock=True)
+    feed.price("kucoin", "BTC-USDT", "1.5")
+    expect(line(page, "kucoin/BTC-USDT")).to_have_class("fresh chosen")
+    page.clock.run_for(20_000)
+    expect(line(page, "kucoin/BTC-USDT")).to_have_class("fresh chosen")
+    page.clock.run_for(20_000)
+    expect(line(page, "kucoin/BTC-USDT")).to_have_class("stale chosen")
+    expect(page.locator("#notices")).to_contain_text("No word from the bridge since")
+
+
+def test_an_offline_bridge_makes_all_prices_old(feed: Feed, open_page: Open) -> None:
+    page = open_page()
+    feed.price("kucoin", "BTC-USDT", "1.5")
+    expect(line(page, "kucoin/BTC-USDT")).to_have_class("fresh chosen")
+    feed.health("bridge", "offline")
+    expect(page.locator("#notices")).to_contain_text("Bridge offline")
+    expect(line(page, "kucoin/BTC-USDT")).to_contain_text("bridge offline")
+
+
+def test_the_demo_and_the_whole_markets_cost_are_said(feed: Feed, open_page: Open) -> None:
+    page = open_page(demo=True, whole_market={"on": False, "bytes_a_day": 8_640_000_000})
+    expect(page.locator("#notices")).to_contain_text("Demo: simulated prices")
+    expect(page.locator("#notices")).to_contain_text("8.6 GB a day")
+
+
+def test_a_source_without_a_book_says_so_in_the_row(feed: Feed, open_page: Open) -> None:
+    page = open_page()
+    feed.health("binance", whole_market=True, book=False)
+    feed.price("binance", "BTC-USDT", "1.5")
+    feed.price("kucoin", "BTC-USDT", "1.5")
+    expect(line(page, "binance/BTC-USDT").locator(".c-bid")).to_have_text("no bid/ask in this source")
+    expect(line(page, "kucoin/BTC-USDT").locator(".c-bid")).to_have_text("\N{EN DASH}")
+
+
+def test_feeds_show_their_health(feed: Feed, open_page: Open) -> None:
+    page = open_page()
+    feed.health("kucoin", "reconnecting", reason="line lost", reconnects=7, gaps_open=3, lag_ms={"p50": 41.2})
+    card = page.locator(".feed", has_text="kucoin")
+    for text in ("reconnecting", "line lost", "7", "3", "41 ms"):
+        expect(card).to_contain_text(text)
+
+
+def test_the_search_narrows_the_table(feed: Feed, open_page: Open) -> None:
+    page = open_page()
+    for symbol in ("BTC-USDT", "ETH-USDT", "ETH-BTC"):
+        feed.price("kucoin", symbol, "1")
+        feed.price("binance", symbol, "1")
+    expect(page.locator("#lines tr[data-key]")).to_have_count(6)
+    page.get_by_role("searchbox").fill("ethbtc kuc")
+    expect(page.locator("#lines tr[data-key]")).to_have_count(1)
+    assert keys(page) == ["kucoin/ETH-BTC"]
+    expect(page.locator("#count")).to_contain_text("1 of 6 prices")
+
+
+def test_columns_sort_by_click_and_by_keyboard_and_stay_so(feed: Feed, open_page: Open) -> None:
+    page = open_page()
+    for symbol, price in (("A-USDT", "9"), ("B-USDT", "100"), ("C-USDT", "20.5")):
+        feed.price("kucoin", symbol, price)
+    expect(page.locator("#lines tr[data-key]")).to_have_count(3)
+    page.get_by_role("button", name="Price").click()
+    expect(page.locator("th[data-column=price]")).to_have_attribute("aria-sort", "descending")
+    expect(page.locator("#lines tr[data-key]").first).to_have_attribute("data-key", "kucoin/B-USDT")
+    page.keyboard.press("Enter")
+    expect(page.locator("th[data-column=price]")).to_have_attribute("aria-sort", "ascending")
+    expect(page.locator("#lines tr[data-key]").first).to_have_attribute("data-key", "kucoin/A-USDT")
+    page.reload()
+    expect(page.locator("th[data-column=price]")).to_have_attribute("aria-sort", "ascending")
+
+
+def test_favourites_come_first_and_survive_a_reload(feed: Feed, open_page: Open) -> None:
+    page = open_page()
+    for symbol in ("A-USDT", "B-USDT", "C-USDT"):
+        feed.price("kucoin", symbol, "1")
+    star = page.get_by_role("button", name="Favourite C-USDT on kucoin")
+    star.click()
+    expect(page.locator("#lines tr[data-key]").first).to_have_attribute("data-key", "kucoin/C-USDT")
+    page.reload()
+    expect(page.locator("#lines tr[data-key]")).to_have_count(3)
+    expect(star).to_have_attribute("aria-pressed", "true")
+    assert keys(page)[0] == "kucoin/C-USDT"
+
+
+def test_the_chart_shows_the_history_with_its_gap_and_goes_on_live(feed: Feed, open_page: Open) -> None:
+    feed.catalogue("kucoin", {"BTC-USDT": "0.1"})
+    page = open_page()
+    feed.price("kucoin", "BTC-USDT", "85000.1")
+    expect(page.locator("#chart-note")).to_have_text("")
+    now_ns = time.time_ns() // MINUTE_NS * MINUTE_NS
+    feed.forming("kucoin", "BTC-USDT", {"open": 1, "high": 99_999.9, "low": 1, "close": 12_345.6, "time_ns": now_ns})
+    seen = legends(page)
+    assert any("H 99999.9" in text and "C 12345.6" in text for text in seen), seen
+    assert any("gap: line lost (open)" in text for text in seen), seen
+
+
+def legends(page: Page) -> set[str]:
+    """What the legend says while the cursor crosses the chart."""
+    box = page.locator("#chart").bounding_box()
+    assert box is not None
+    seen = set()
+    for step in range(0, int(box["width"]), 4):
+        page.mouse.move(box["x"] + step, box["y"] + box["height"] / 2)
+        seen.add(page.locator("#legend").inner_text())
+    return seen
+
+
+def test_older_candles_come_when_one_pans_to_the_left(feed: Feed, open_page: Open) -> None:
+    page = open_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    feed.price("kucoin", "BTC-USDT", "85000.1")
+    expect(page.locator("#chart-note")).to_have_text("")
+    box = page.locator("#chart").bounding_box()
+    assert box is not None
+    with page.expect_response(lambda answer: "history" in answer.url):
+        for _ in range(4):
+            page.mouse.move(box["x"] + 60, box["y"] + 100)
+            page.mouse.down()
+            page.mouse.move(box["x"] + box["width"] - 80, box["y"] + 100, steps=4)
+            page.mouse.up()
+
+
+def test_another_interval_is_asked_for_and_shown(feed: Feed, open_page: Open) -> None:
+    page = open_page()
+    feed.price("kucoin", "BTC-USDT", "85000.1")
+    expect(page.locator("#chart-note")).to_have_text("")
+    with page.expect_response(lambda answer: "interval=1h" in answer.url):
+        page.get_by_role("button", name="1h").click()
+    expect(page.get_by_role("button", name="1h")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#chart-note")).to_have_text("")
+
+
+def test_the_row_one_opens_is_charted_and_stands_in_the_address(feed: Feed, open_page: Open) -> None:
+    page = open_page()
+    feed.price("kucoin", "BTC-USDT", "1")
+    feed.price("kucoin", "ETH-USDT", "2.50")
+    line(page, "kucoin/ETH-USDT").get_by_role("button", name="ETH-USDT", exact=True).click()
+    expect(page.locator("#open-symbol")).to_have_text("ETH-USDT")
+    expect(page.locator("#open-price")).to_have_text("2.50")
+    assert page.url.endswith("#kucoin/ETH-USDT")
+
+
+def test_arrow_keys_walk_through_the_symbols(feed: Feed, open_page: Open) -> None:
+    page = open_page()
+    for number in range(60):
+        feed.price("kucoin", f"S{number:02}-USDT", "1")
+    expect(page.locator("#count")).to_contain_text("60 prices")
+    page.get_by_role("button", name="S00-USDT", exact=True).focus()
+    for _ in range(40):
+        page.keyboard.press("ArrowDown")
+        page.wait_for_function("document.activeElement.classList.contains('name')")
+    expect(page.locator(":focus")).to_have_text("S40-USDT")
+
+
+@pytest.mark.parametrize("width", [390, 768, 1440])
+def test_nothing_overflows_sideways(feed: Feed, open_page: Open, width: int) -> None:
+    page = open_page(width=width, height=844, demo=True)
+    feed.price(
+        "kucoin", "1000000MOG-USDT", "0.0000000123456", bid="0.0000000123455", ask="0.0000000123457", stale="line lost"
+    )
+    expect(line(page, "kucoin/1000000MOG-USDT")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

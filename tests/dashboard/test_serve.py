@@ -1,0 +1,183 @@
+"""The dashboard as a process of its own, beside a real Mosquitto."""
+
+import asyncio
+import logging
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from bridge.settings import Broker as BrokerSettings
+from bridge.settings import Dashboard, Settings
+from bridge.settings import History as Keep
+from dashboard.history.sqlite import SqliteHistory
+from dashboard.serve import TASK_DIED, supervise
+from tests.broker import Broker, free_ports
+from tests.dashboard.history.conftest import KEEP_ALL
+from tests.dashboard.history.test_recorder import holds
+from tests.dashboard.live_market import Market, until
+
+PROGRAM = """
+import logging, sys
+from bridge.settings import Settings
+from dashboard.serve import run
+logging.basicConfig(format="%(message)s", level=logging.INFO)
+sys.exit(run(Settings.model_validate_json(sys.argv[1])))
+"""
+
+
+class Process:
+    """One dashboard process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.url = f"http://127.0.0.1:{settings.dashboard.port}"
+        command = [sys.executable, "-c", PROGRAM, settings.model_dump_json()]
+        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+    async def answers(self) -> bool:
+        try:
+            async with httpx.AsyncClient() as client:
+                health = await client.get(f"{self.url}/api/v1/health")
+        except httpx.TransportError:
+            return False
+        return bool(health.json()["recorder"]["broker"] == "ok")
+
+    def end(self, number: signal.Signals, seconds: float = 10.0) -> tuple[int, str]:
+        """Send a signal; the exit code and what was said."""
+        self._process.send_signal(number)
+        return self.wait(seconds)
+
+    def wait(self, seconds: float = 10.0) -> tuple[int, str]:
+        _, said = self._process.communicate(timeout=seconds)
+        return self._process.returncode, said
+
+    def close(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.communicate()
+
+
+@contextmanager
+def started(settings: Settings) -> Iterator[Process]:
+    process = Process(settings)
+    try:
+        yield process
+    finally:
+        process.close()
+
+
+def settings_for(tmp_path: Path, broker_port: int, *, commit_s: float = 0.2) -> Settings:
+    return Settings(
+        data_dir=tmp_path,
+        broker=BrokerSettings(port=broker_port),
+        dashboard=Dashboard(port=free_ports(1)[0]),
+        history=Keep(commit_s=commit_s, prices_days=0),
+    )
+
+
+@pytest.mark.real
+async def test_rows_are_exact_after_the_process_was_killed_under_load(broker: Broker, tmp_path: Path) -> None:
+    settings, market = settings_for(tmp_path, broker.port), Market(broker)
+    with started(settings) as process:
+        await until(process.answers, "it runs")
+        load = asyncio.create_task(market.publish(4000))
+        await until(lambda: (tmp_path / "history.sqlite").stat().st_size > 60_000, "some of it is on disk")
+        process.end(signal.SIGKILL)
+    await load
+    with started(settings) as process:
+        await until(process.answers, "it runs again")
+        await until(lambda: _stored(process, market), "every row is there")
+        code, _ = process.end(signal.SIGTERM)
+    assert code == 0
+    store = SqliteHistory(tmp_path / "history.sqlite", KEEP_ALL)
+    assert await holds(store, market)
+    store.close()
+
+
+@pytest.mark.real
+async def test_a_stop_commits_what_is_in_memory_within_three_seconds(broker: Broker, tmp_path: Path) -> None:
+    settings, market = settings_for(tmp_path, broker.port, commit_s=1000), Market(broker)
+    with started(settings) as process:
+        await until(process.answers, "it runs")
+        assert (tmp_path / "recorder-session").exists()
+        await market.publish(1000)
+        await until(lambda: _stored(process, market), "all heard")
+        began = time.monotonic()
+        code, said = process.end(signal.SIGTERM)
+    assert (code, time.monotonic() - began < 3) == (0, True), said
+    store = SqliteHistory(tmp_path / "history.sqlite", KEEP_ALL)
+    assert await holds(store, market)
+    store.close()
+
+
+@pytest.mark.real
+async def test_a_broker_that_hangs_does_not_hold_up_a_stop(broker: Broker, tmp_path: Path) -> None:
+    with started(settings_for(tmp_path, broker.port)) as process:
+        await until(process.answers, "it runs")
+        broker.stop_process()
+        began = time.monotonic()
+        code, said = process.end(signal.SIGINT)
+        assert (code, time.monotonic() - began < 4) == (0, True), said
+
+
+@pytest.mark.real
+def test_a_port_in_use_is_one_line_and_exit_2(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path, 1)
+    with socket.create_server(("127.0.0.1", settings.dashboard.port)), started(settings) as process:
+        code, said = process.wait()
+    assert code == 2
+    (line,) = said.splitlines()
+    assert "dashboard.port" in line
+    assert "set another port" in line
+
+
+@pytest.mark.real
+def test_an_unreadable_history_is_one_line_and_exit_2_and_stays_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "history.sqlite"
+    file.write_text("my shopping list" * 100)
+    with started(settings_for(tmp_path, 1)) as process:
+        code, said = process.wait()
+    assert code == 2
+    (line,) = said.splitlines()
+    assert "move it away" in line
+    assert file.read_text() == "my shopping list" * 100
+
+
+async def test_a_part_that_dies_ends_everything_and_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    finished, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def dies() -> None:
+        raise ValueError("a bug")
+
+    async def lives() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    async def finish() -> None:
+        finished.set()
+
+    with caplog.at_level(logging.CRITICAL):
+        code = await supervise({"recorder": dies, "page": lives}, asyncio.Event(), finish)
+    assert code == TASK_DIED
+    assert finished.is_set()
+    assert cancelled.is_set()
+    assert "the recorder died" in caplog.text
+
+
+async def _stored(process: Process, market: Market) -> bool:
+    async with httpx.AsyncClient() as client:
+        for symbol, payloads in market.truth.items():
+            query = {"from": "0", "limit": "10000"}
+            answer = await client.get(f"{process.url}/api/v1/history/kucoin/{symbol}", params=query)
+            if answer.status_code != 200 or answer.content != b'{"rows":[' + b",".join(payloads) + b"]}":
+                return False
+    return True

@@ -1,0 +1,250 @@
+"""`tickbridge up` and `demo` as a person starts them: real Mosquitto, real children, real signals."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.errors import TickbridgeError
+from bridge.up import broker
+from tests.broker import binary, free_ports
+
+pytestmark = pytest.mark.real
+
+START_S = 30.0
+STOP_S = 5.0
+
+
+class House:
+    """One running `tickbridge VERB` in a folder and on ports of its own."""
+
+    def __init__(self, folder: Path, verb: str = "demo", options: Sequence[str] = ()) -> None:
+        self.folder = folder / "demo" if verb == "demo" else folder
+        self.mqtt, self.websocket, self.page = free_ports(3)
+        ports = {"broker.port": self.mqtt, "dashboard.mqtt_websocket_port": self.websocket, "dashboard.port": self.page}
+        sets = [part for name, port in ports.items() for part in ("--set", f"{name}={port}")]
+        command = [sys.executable, "-m", "bridge.cli", verb, "--data-dir", str(folder), *sets, *options]
+        self.output = folder.parent / f"{folder.name}.out"
+        environment = {**os.environ, "TICKBRIDGE_CONFIG": ""}
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
+
+    def told(self) -> str:
+        return self.output.read_text(encoding="utf-8")
+
+    def until(self, condition: Callable[[], Any], within_s: float = START_S) -> Any:
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline:
+            if found := condition():
+                return found
+            time.sleep(0.05)
+        pytest.fail(f"not within {within_s:.0f} s; it said:\n{self.told()[-3000:]}")
+
+    def up(self) -> "House":
+        self.until(lambda: "Ctrl-C" in self.told())
+        return self
+
+    def child(self, name: str) -> dict[str, Any]:
+        try:
+            told: dict[str, Any] = json.loads((self.folder / "children.json").read_text()).get(name, {})
+        except FileNotFoundError:
+            return {}
+        return told
+
+    def pids(self) -> list[int]:
+        return [told["pid"] for told in json.loads((self.folder / "children.json").read_text()).values() if told["pid"]]
+
+    def hear(self, topic: str, *who: str) -> dict[str, Any]:
+        """The next message on a topic."""
+        command = [binary("mosquitto_sub"), "-p", str(self.mqtt), "-t", topic, "-C", "1", "-W", "20", *who]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=25, check=False)
+        assert done.returncode == 0, self.told()[-3000:]
+        heard: dict[str, Any] = json.loads(done.stdout)
+        return heard
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(START_S)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., House]]:
+    houses: list[House] = []
+
+    def make(*arguments: Any, folder: str = "ticks") -> House:
+        houses.append(House(tmp_path / folder, *arguments))
+        return houses[-1]
+
+    yield make
+    for house in houses:
+        if house.process.poll() is None:
+            house.stop(signal.SIGTERM)
+
+
+def gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def test_demo_shows_moving_prices_and_stops_in_time(start: Callable[..., House]) -> None:
+    house = start().up()
+    first = house.hear("latest/kucoin/BTC-USDT")
+    assert first["stale"] is False
+    house.until(lambda: house.hear("prices/kucoin/BTC-USDT")["price"] != first["price"])
+    assert house.hear("health/bridge")["status"] == "online"
+    with urllib.request.urlopen(f"http://127.0.0.1:{house.page}/api/v1/connect", timeout=5) as answer:
+        told = json.load(answer)
+    assert told["demo"] is True
+    assert told["mqtt"]["port"] == house.websocket
+    pids = house.pids()
+    assert len(pids) == 4
+    began = time.monotonic()
+    assert house.stop() == 0
+    assert time.monotonic() - began < STOP_S
+    assert all(gone(pid) for pid in pids)
+
+
+def test_what_was_published_before_the_stop_is_stored(start: Callable[..., House]) -> None:
+    """The bridge flushes to the broker, the recorder commits, the broker saves: nothing waits for the next start."""
+    house = start().up()
+    house.hear("prices/binance/ETH-USDT")
+    assert house.stop() == 0
+    again = start().up()
+    url = f"http://127.0.0.1:{again.page}/api/v1/history/binance/ETH-USDT?kind=prices&limit=10"
+    rows = again.until(lambda: json.load(urllib.request.urlopen(url, timeout=5))["rows"])
+    assert rows[0]["n"] == 1
+
+
+def test_child_that_dies_is_started_again_and_health_tells(start: Callable[..., House]) -> None:
+    house = start().up()
+    bridge = house.until(lambda: house.child("bridge").get("pid"))
+    dashboard = house.child("dashboard")["pid"]
+    os.kill(dashboard, signal.SIGKILL)
+    house.until(lambda: house.child("dashboard").get("pid") not in (None, dashboard))
+    assert house.child("bridge")["pid"] == bridge
+    told = house.until(lambda: house.hear("health/bridge").get("children", {}).get("dashboard", {}).get("restarts"))
+    assert told == 1
+
+
+def test_killed_broker_comes_back_and_prices_flow_again(start: Callable[..., House]) -> None:
+    house = start().up()
+    house.hear("latest/kucoin/BTC-USDT")
+    broker = house.child("mosquitto")["pid"]
+    os.kill(broker, signal.SIGKILL)
+    house.until(lambda: house.child("mosquitto").get("pid") not in (None, broker))
+    assert house.hear("prices/kucoin/BTC-USDT")["n"] > 0
+
+
+def test_children_die_with_a_killed_up(start: Callable[..., House]) -> None:
+    house = start().up()
+    house.until(lambda: house.child("bridge").get("pid"))
+    pids = house.pids()
+    house.stop(signal.SIGKILL)
+    if sys.platform == "linux":
+        house.until(lambda: all(gone(pid) for pid in pids), STOP_S + 2)
+
+
+def test_second_up_on_one_folder_is_refused_with_one_line(start: Callable[..., House]) -> None:
+    house = start().up()
+    second = start()
+    assert second.process.wait(START_S) == 1
+    assert re.fullmatch(
+        rf"tickbridge: \S+/ticks/demo: another tickbridge uses this folder \(process {house.process.pid}\): .*\n",
+        second.told(),
+    )
+
+
+def test_taken_port_is_told_and_another_used(tmp_path: Path, start: Callable[..., House]) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port: int = other.getsockname()[1]
+        house = start("demo", ["--port", str(port)]).up()
+        found = re.search(rf"port {port} \(page\) is taken by another program: (\d+) is used", house.told())
+        assert found
+        with urllib.request.urlopen(f"http://127.0.0.1:{found[1]}/healthz", timeout=5) as answer:
+            assert answer.status == 200
+
+
+def test_lan_has_users_and_the_guest_may_only_read(start: Callable[..., House]) -> None:
+    house = start("demo", ["--lan"]).up()
+    found = re.search(r"user guest, password (\w+)", house.told())
+    assert found
+    guest = ("-u", "guest", "-P", found[1])
+    assert house.hear("latest/kucoin/BTC-USDT", *guest)["stale"] is False
+    with urllib.request.urlopen(f"http://127.0.0.1:{house.page}/api/v1/connect", timeout=5) as answer:
+        assert json.load(answer)["mqtt"]["password"] == found[1]
+    forged = [binary("mosquitto_pub"), "-p", str(house.mqtt), "-t", "gaps/forged", "-m", "{}", "-r", *guest]
+    subprocess.run(forged, timeout=10, check=False)
+    nothing = [
+        binary("mosquitto_sub"),
+        "-p",
+        str(house.mqtt),
+        "-t",
+        "gaps/forged",
+        "-W",
+        "1",
+        "--retained-only",
+        *guest,
+    ]
+    assert subprocess.run(nothing, capture_output=True, timeout=10, check=False).stdout == b""
+    stranger = [binary("mosquitto_sub"), "-p", str(house.mqtt), "-t", "#", "-W", "2"]
+    assert subprocess.run(stranger, capture_output=True, timeout=10, check=False).returncode != 0
+    secrets = [path for path in (house.folder / "users").iterdir()]
+    assert len(secrets) == 3
+    assert all(path.stat().st_mode & 0o077 == 0 for path in secrets)
+    commands = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert not any(path.read_text().strip() in commands for path in secrets)
+
+
+def test_passwords_are_made_once(start: Callable[..., House]) -> None:
+    first = start("demo", ["--lan"]).up()
+    before = re.findall(r"password (\w+)", first.told())
+    first.stop()
+    assert re.findall(r"password (\w+)", start("demo", ["--lan"]).up().told()) == before
+
+
+def test_unwritable_folder_is_one_line_with_the_cure(tmp_path: Path, start: Callable[..., House]) -> None:
+    (tmp_path / "file").write_text("")
+    house = start(folder="file")
+    assert house.process.wait(START_S) == 1
+    assert house.told().startswith(f"tickbridge: {tmp_path}/file: a file stands where a folder should be: choose")
+    assert len(house.told().splitlines()) == 1
+
+
+def test_wrong_setting_starts_nothing(start: Callable[..., House]) -> None:
+    house = start("demo", ["--set", "feed.pings_s=1"])
+    assert house.process.wait(START_S) == 2
+    assert house.told() == "tickbridge: command line: feed.pings_s is no setting: did you mean feed.ping_s?\n"
+    assert not house.folder.exists()
+
+
+def test_missing_mosquitto_is_one_line_with_the_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(broker, "PLACES", ())
+    cure = "brew install mosquitto" if sys.platform == "darwin" else "sudo apt-get install mosquitto"
+    with pytest.raises(TickbridgeError, match=f"mosquitto is not installed: {cure}"):
+        broker.find_program("mosquitto")
+
+
+def test_unreadable_history_ends_up_with_its_line(start: Callable[..., House], tmp_path: Path) -> None:
+    folder = tmp_path / "ticks" / "demo"
+    folder.mkdir(parents=True)
+    (folder / "history.sqlite").write_bytes(b"this is no database, and must not be overwritten")
+    house = start()
+    assert house.process.wait(START_S) == 2
+    assert "history.sqlite" in house.told()
+    assert (folder / "history.sqlite").read_bytes().startswith(b"this is no database")
