@@ -67,18 +67,21 @@ def tickbridge(port: int, rest: str, data: str) -> tuple[tuple[str, ...], dict[s
 
 def measure(who: str, pace: str, ticks: int) -> float:
     """CPU microseconds a tick of the process that bridges."""
-    with tempfile.TemporaryDirectory() as data, Broker(Path(data) / "broker") as broker:
-        with process(*feeder(ticks, pace), stdout=subprocess.PIPE) as source:
-            assert source.stdout is not None
-            address = f"127.0.0.1:{source.stdout.readline().strip()}"
-            environment = dict(os.environ)
-            if who == "tickbridge":
-                command, environment = tickbridge(broker.port, f"http://{address}", data)
-            elif who == "plain":
-                command = (sys.executable, "-m", "benchmarks.peers.plain", f"ws://{address}/ws", str(broker.port))
-            else:
-                command = ("node", str(PEERS / "bridge.mjs"), f"ws://{address}/ws", str(broker.port))
-            return _watched(command, environment, broker.port, ticks)
+    with (
+        tempfile.TemporaryDirectory() as data,
+        Broker(Path(data) / "broker") as broker,
+        process(*feeder(ticks, pace), stdout=subprocess.PIPE) as source,
+    ):
+        assert source.stdout is not None
+        address = f"127.0.0.1:{source.stdout.readline().strip()}"
+        environment = dict(os.environ)
+        if who == "tickbridge":
+            command, environment = tickbridge(broker.port, f"http://{address}", data)
+        elif who == "plain":
+            command = (sys.executable, "-m", "benchmarks.peers.plain", f"ws://{address}/ws", str(broker.port))
+        else:
+            command = ("node", str(PEERS / "bridge.mjs"), f"ws://{address}/ws", str(broker.port))
+        return _watched(command, environment, broker.port, ticks)
 
 
 def _watched(command: tuple[str, ...], environment: dict[str, str], port: int, ticks: int) -> float:

@@ -32,6 +32,8 @@ DAY_NS = 24 * 3600 * S
 FLUSH_S = 0.1
 TEND_S = 1.0
 LEDGER_S = 60.0
+GAPS_S = 5.0
+"""Gaps are rare and small, so they are written sooner than the counts."""
 HEALTH_S = 10.0
 HEALTH_EXPIRY_S = 30
 DRAIN_S = 2.0
@@ -61,6 +63,7 @@ class Bridge:
         self._children: dict[str, Any] | None = None
         self._since_ns = self.clock.monotonic_ns()
         self._store_trouble: str | None = None
+        self._gaps_changed = False
         self._known_until: dict[str, int] = {}
         self.venues: list[Venue] = []
 
@@ -72,10 +75,9 @@ class Bridge:
         bridge = cls(settings, ledger, await asyncio.to_thread(ledger.gaps))
         since_ns = bridge.clock.now_ns() - 7 * DAY_NS
         bridge._known_until = await asyncio.to_thread(ledger.known_until, since_ns)
-        await asyncio.to_thread(ledger.prune, bridge.clock.now_ns() - RUNS_KEPT_DAYS * DAY_NS)
+        bridge._make_venues()
         if bridge.clock.synced:
             await bridge._begin_run()
-        bridge._make_venues()
         return bridge
 
     def tasks(self) -> dict[str, Coroutine[Any, Any, None]]:
@@ -110,9 +112,13 @@ class Bridge:
         self.outbox.abandon()
         self.gaps.dropped(self.outbox.drops(), self.names, self.clock.now_ns())
         await self._save()
-        if self.streams.run is not None:
-            await asyncio.to_thread(self.ledger.end, self.streams.run, self.clock.now_ns(), "stopped")
-        await asyncio.to_thread(self.ledger.close)
+        try:
+            if self.streams.run is not None:
+                await asyncio.to_thread(self.ledger.end, self.streams.run, self.clock.now_ns(), "stopped")
+        except StoreError as error:
+            log.error("the run's end could not be written, the next start will take it as killed: %s", error)
+        finally:
+            await asyncio.to_thread(self.ledger.close)
 
     # --- parts --------------------------------------------------------------------------------------
     def _make_venues(self) -> None:
@@ -132,8 +138,7 @@ class Bridge:
         for name, kind in EXCHANGES.items():
             settings = getattr(self.settings.exchanges, name)
             if settings.enabled:
-                stopped = [gap for gap in self.gaps.running("stopped") if gap.exchange == name]
-                self.venues.append(Venue(kind, settings, shared, stopped))
+                self.venues.append(Venue(kind, settings, shared))
 
     def _desk(self) -> Desk:
         return Desk(
@@ -155,7 +160,8 @@ class Bridge:
         self.publisher.wake()
 
     def _tell(self, gap: Gap) -> None:
-        """Publish a gap that has changed."""
+        """Publish a gap that has changed, and have it written soon."""
+        self._gaps_changed = True
         stream = self.streams.stream(self.names.gaps(gap.exchange))
         now_ns = self.clock.now_ns()
         time_ns = self.streams.observed_ns(stream, now_ns)
@@ -208,7 +214,19 @@ class Bridge:
         self.publisher.renew()
         for gap in changed:
             self._tell(gap)
+        self._hand_over(self.gaps.running("stopped"))
         log.info("run %d begins", run)
+        await asyncio.to_thread(self.ledger.prune, now_ns - RUNS_KEPT_DAYS * DAY_NS)
+
+    def _hand_over(self, stopped: Sequence[Gap]) -> None:
+        """Each gap of the time without us ends with its exchange's first data, or now if that is not bridged any more."""
+        now_ns = self.clock.now_ns()
+        names = {venue.kind.name for venue in self.venues}
+        for venue in self.venues:
+            venue.adopt([gap for gap in stopped if gap.exchange == venue.kind.name])
+        for gap in stopped:
+            if gap.exchange not in names and (ended := self.gaps.close(gap.id, now_ns, now_ns)) is not None:
+                self._tell(ended)
 
     def _tell_unclocked(self) -> None:
         """Streams waited until the clock was synchronised: one gap per exchange and channel."""
@@ -224,9 +242,14 @@ class Bridge:
 
     # --- ledger -------------------------------------------------------------------------------------
     async def _keep_ledger(self) -> None:
+        due_ns = 0
         while True:
-            await asyncio.sleep(LEDGER_S)
-            await self._save()
+            await asyncio.sleep(GAPS_S)
+            mono = self.clock.monotonic_ns()
+            if self._gaps_changed or mono >= due_ns:
+                self._gaps_changed = False
+                due_ns = mono + int(LEDGER_S * S)
+                await self._save()
 
     def _count(self) -> None:
         if self.streams.run is not None:

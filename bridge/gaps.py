@@ -120,10 +120,11 @@ class Gaps(GapBook):
     def recover(self, stopped: Sequence[Stopped], now_ns: int) -> list[Gap]:
         """What an earlier start left: its running gaps end where the `stopped` ones begin. Returns all that changed.
 
-        A `stopped` gap that no start has ended yet goes on: `running("stopped")` lists those that data will end.
+        A `stopped` gap that no start has ended yet goes on: `running("stopped")` lists those that data will end. What
+        an outage of this process holds open goes on as well: a run may end within it, when the clock is set back.
         """
         ends = {(one.exchange, one.channel): one.from_ns for one in stopped}
-        left = [held for held in self._running.values() if held.gap.cause != "stopped"]
+        left = [held for held in self._running.values() if held.gap.cause != "stopped" and not held.holders]
         for held in left:
             held.until_ns = max(held.until_ns, ends.get((held.gap.exchange, held.gap.channel), 0))
         changed = [self._end(held) for held in left]

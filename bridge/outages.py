@@ -44,6 +44,10 @@ class Outages:
         """Gaps that were opened elsewhere (the bridge was stopped) end with this line's outage."""
         self._running.setdefault(line, []).extend(gaps)
 
+    def finish(self, gap: Gap, now_ns: int) -> None:
+        """A gap that no line of ours will end: it ends now."""
+        self._close(gap, now_ns, now_ns)
+
     def end(self, line: str, to_ns: int, now_ns: int) -> None:
         """Data flows again."""
         for gap in self._running.pop(line, ()):
@@ -53,14 +57,15 @@ class Outages:
         """So many consecutive trade ids of one symbol never came."""
         channels, symbols = frozenset({Channel.TRADES}), frozenset({symbol})
         outage = Outage(channels, symbols, from_ns, "sequence", f"{missing} ids are missing")
-        self._close(self._open("trades", outage, now_ns), to_ns, now_ns)
+        self._close(self._open("trades", outage, now_ns, missing), to_ns, now_ns)
 
-    def _open(self, channel: str, outage: Outage, now_ns: int) -> Gap:
+    def _open(self, channel: str, outage: Outage, now_ns: int, missing: int | None = None) -> Gap:
         from_ns = outage.from_ns
         if channel == "candles":
             from_ns = from_ns // MINUTE_NS * MINUTE_NS
         symbols = None if outage.symbols is None else sorted(outage.symbols)
-        gap = self._gaps.open(self._exchange, channel, from_ns, outage.cause, symbols, outage.reason, now_ns)
+        why = (outage.cause, symbols, outage.reason)
+        gap = self._gaps.open(self._exchange, channel, from_ns, *why, now_ns, expected=missing)
         self._tell(gap)
         return gap
 

@@ -54,12 +54,12 @@ class Shared(Struct):
 class Venue:
     """One exchange for as long as the bridge runs."""
 
-    def __init__(self, kind: type[Exchange], settings: ExchangeSettings, shared: Shared, stopped: list[Gap]) -> None:
+    def __init__(self, kind: type[Exchange], settings: ExchangeSettings, shared: Shared) -> None:
         self.kind = kind
         self.settings = settings
         self.sessions: list[Session] = []
         self._shared = shared
-        self._stopped_gaps = stopped
+        self._stopped_gaps: list[Gap] = []
         clock = shared.clock
         latest = shared.settings.latest
         self.feed = Feed(
@@ -160,12 +160,22 @@ class Venue:
         assert self._group is not None
         self._group.create_task(session.run(), name=one.name)
 
+    def adopt(self, gaps: Sequence[Gap]) -> None:
+        """Gaps of the time in which the bridge was stopped: they end when a line that carries their channel lives."""
+        self._stopped_gaps += gaps
+        if self.sessions:
+            self._adopt_stopped()
+
     def _adopt_stopped(self) -> None:
-        """Gaps of the time in which the bridge was stopped end when the first line that carries their channel lives."""
-        for session in self.sessions:
-            carried = [gap for gap in self._stopped_gaps if gap.channel in session.gap_channels]
-            self.outages.adopt(session.name, carried)
-            self._stopped_gaps = [gap for gap in self._stopped_gaps if gap not in carried]
+        now_ns = self._shared.clock.now_ns()
+        for gap in self._stopped_gaps:
+            carriers = [session for session in self.sessions if gap.channel in session.gap_channels]
+            waiting = next((session for session in carriers if session.status.status == "connecting"), None)
+            if waiting is None:
+                self.outages.finish(gap, now_ns)
+            else:
+                self.outages.adopt(waiting.name, [gap])
+        self._stopped_gaps = []
 
     async def _catalogue(self, rest: Rest) -> Catalogue:
         """Never gives up; says in health why there is none yet."""

@@ -62,7 +62,7 @@ class Rig:
             folder=folder,
         )
         self.venues = {
-            name: Venue(kind, ExchangeSettings(symbols=SYMBOLS, **hosts[name], **exchange), shared, [])
+            name: Venue(kind, ExchangeSettings(symbols=SYMBOLS, **hosts[name], **exchange), shared)
             for name, kind in EXCHANGES.items()
         }
 

@@ -205,6 +205,13 @@ def test_a_new_start_ends_what_ran_and_opens_what_was_stopped() -> None:
     assert [gap.id for gap in after.running("stopped")] == ["8-1"]
 
 
+def test_a_new_run_within_a_process_leaves_its_running_gaps_alone() -> None:
+    gaps = Gaps("7")
+    gap = opened(gaps)
+    assert gaps.recover([], 60 * S) == []
+    assert [one.id for one in gaps.running()] == [gap.id]
+
+
 def test_a_stop_that_no_start_has_ended_goes_on_as_one_gap() -> None:
     stopped = [Stopped("kucoin", "prices", 40 * S, "the bridge was stopped")]
     first = Gaps("7")

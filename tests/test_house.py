@@ -66,7 +66,7 @@ def test_only_the_command_line_knows_the_dashboard() -> None:
 
 
 def test_topics_are_spelled_in_one_file() -> None:
-    """A root followed by / in a string of any other file would be a second spelling (JSON shown as an example is none)."""
+    """A root followed by / in a string of any other file would be a second spelling (but not JSON that is shown)."""
     spelled = re.compile(
         r"""(?<!:)["'](?:prices|trades|candles|latest|forming|stats|health|gaps|errors|catalogue|jobs)/"""
     )

@@ -8,6 +8,7 @@ const socket = new WebSocket(url, { perMessageDeflate: false });
 socket.on("open", () => socket.send("go"));
 socket.on("message", (frame) => {
   const message = JSON.parse(frame);
+  if (message.subject !== "trade.ticker") return;
   const data = message.data;
   const told = {
     price: Number(data.price),

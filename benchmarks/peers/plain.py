@@ -34,6 +34,8 @@ async def main(url: str, port: int) -> None:
     ):
         await connection.send("go")
         async for frame in connection:
+            if "trade.ticker" not in str(frame):
+                continue
             topic, told = payload(str(frame))
             await client.publish(topic, told, qos=1)
 

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bridge.settings import Dashboard, Exchanges, ExchangeSettings, Settings
+from bridge.settings import Dashboard, Exchanges, Settings
 from dashboard.api import Api
 from dashboard.app import create_app
 from dashboard.history.sqlite import SqliteHistory
@@ -147,7 +147,7 @@ async def test_connect_tells_the_page_everything_it_needs() -> None:
         prefix="home/",
         demo=True,
         dashboard=Dashboard(mqtt_websocket_port=9123, mqtt_user="guest", mqtt_password="secret"),
-        exchanges=Exchanges(kucoin=ExchangeSettings(whole_market=True)),
+        exchanges=Exchanges.model_validate({"kucoin": {"whole_market": True}}),
     )
     async with _client(settings, None) as client:
         told = (await client.get("/api/v1/connect")).json()

@@ -14,6 +14,7 @@ import pytest
 from bridge.up import child as children
 from bridge.up.child import Child, Recipe, ending
 from bridge.up.supervisor import Supervisor
+from tests.up.processes import gone
 
 pytestmark = pytest.mark.real
 
@@ -29,15 +30,6 @@ async def until(condition: Callable[[], object], within_s: float = 10.0) -> None
     async with asyncio.timeout(within_s):
         while not condition():
             await asyncio.sleep(0.01)
-
-
-def gone(pid: int) -> bool:
-    """A zombie that nobody has waited for yet is gone, too."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return True
-    return state in "ZX"
 
 
 @pytest.fixture

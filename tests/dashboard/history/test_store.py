@@ -1,5 +1,6 @@
 import json
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,8 @@ def put_ticks(store: SqliteHistory, numbers: range, *, from_ns: int = NOON) -> l
 
 @pytest.fixture
 def fold_at_10(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folds after ten rows, and prunes whenever it tidies."""
+    monkeypatch.setattr(tidy, "PRUNE_EVERY_S", 0.0)
     monkeypatch.setattr(tidy, "FOLD_ROWS", dict.fromkeys(tidy.FOLD_ROWS, 10))
 
 
@@ -206,14 +209,32 @@ async def test_a_span_that_begins_long_before_the_rows_finds_them(open_store: Op
 @pytest.mark.usefixtures("fold_at_10")
 async def test_old_segments_are_pruned_by_their_kind_s_days(open_store: Open) -> None:
     store = open_store(Keep(prices_days=30, trades_days=0))
+    await _old_then_new(store)
+    assert [json.loads(row)["n"] for row in await prices(store)] == [11]
+    assert len((await store.rows("trades", "kucoin", "BTC-USDT", ALL)).rows) == 10
+    assert store.status()["pruned"] == 10
+
+
+@pytest.mark.usefixtures("fold_at_10")
+async def test_a_clock_that_is_far_ahead_prunes_nothing_that_is_not_old_among_the_rows(
+    open_store: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "time_ns", lambda: NOON + 4000 * DAY)
+    store = open_store(Keep(prices_days=1000))
+    await _old_then_new(store)
+    assert len(await prices(store)) == 11
+
+
+async def _old_then_new(store: SqliteHistory) -> None:
+    """Ten ticks and trades of 400 days before noon, folded; then a tick of noon, and what is due is pruned."""
     put_ticks(store, range(1, 11), from_ns=NOON - 400 * DAY)
     for n in range(1, 11):
         store.append("trades/kucoin/BTC-USDT", trade(NOON - 400 * DAY + n, "1", n))
     await store.commit()
     await store.tidy()
-    assert await prices(store) == []
-    assert len((await store.rows("trades", "kucoin", "BTC-USDT", ALL)).rows) == 10
-    assert store.status()["pruned"] == 10
+    store.append(PRICES, tick(NOON, "1", 11))
+    await store.commit()
+    await store.tidy()
 
 
 async def test_the_newest_tick_of_every_symbol_is_known_again_after_a_restart(open_store: Open) -> None:

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { places, placesOf, subtract } from "../../../dashboard/web/src/decimal.js";
+import { parted, places, placesOf, subtract } from "../../../dashboard/web/src/decimal.js";
 import { age, bytes, change, part } from "../../../dashboard/web/src/format.js";
 import { read } from "../../../dashboard/web/src/reader.js";
 
@@ -48,6 +48,14 @@ test("differences of decimals are exact", () => {
 test("the places of a step and of a price", () => {
   assert.deepEqual([0.1, 1e-8, 0.05, 5, 1e21, 1.5e-7].map(places), [1, 8, 2, 0, 0, 8]);
   assert.deepEqual(["67523", "1.50", "1E-7"].map(placesOf), [0, 2, 7]);
+});
+
+test("the zeros behind a step are told apart, and no digit is lost", () => {
+  assert.deepEqual(parted("85673.00000000", 1), ["85673.0", "0000000"]);
+  assert.deepEqual(parted("0.00000810", 8), ["0.00000810", ""]);
+  assert.deepEqual(parted("1.25000000", 1), ["1.25", "000000"]);
+  assert.deepEqual(parted("100.000", 0), ["100", ".000"]);
+  assert.deepEqual([parted("100", 0), parted("–", 2), parted("1.500", null)], [["100", ""], ["–", ""], ["1.500", ""]]);
 });
 
 test("people read ages, changes, parts and bytes", () => {
