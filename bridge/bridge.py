@@ -219,7 +219,7 @@ class Bridge:
         await asyncio.to_thread(self.ledger.prune, now_ns - RUNS_KEPT_DAYS * DAY_NS)
 
     def _hand_over(self, stopped: Sequence[Gap]) -> None:
-        """Each gap of the time without us ends with its exchange's first data, or now if that is not bridged any more."""
+        """Gaps of the time without us end with their exchange's first data, or now if it is not bridged any more."""
         now_ns = self.clock.now_ns()
         names = {venue.kind.name for venue in self.venues}
         for venue in self.venues:

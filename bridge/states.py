@@ -3,8 +3,6 @@
 Bounded by the number of topics. A state is rendered at the moment of sending, so its age is true.
 """
 
-from collections.abc import Iterable
-
 from bridge.topics import State
 
 
@@ -56,10 +54,6 @@ class States:
         """All are to be sent again: the broker may have forgotten them."""
         cleared = {topic: state for topic, state in self._changed.items() if topic not in self._states}
         self._changed = {**cleared, **self._states}
-
-    def again(self, topics: Iterable[str]) -> None:
-        """These were taken but not sent after all."""
-        self._changed |= {topic: self._states[topic] for topic in topics if topic in self._states}
 
     def take(self, now_ns: int, most: int | None = None, confirmed: int | None = None) -> list[tuple[State, bytes]]:
         """Those changed since they were last taken, rendered now; what renders to None is skipped.
