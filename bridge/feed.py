@@ -7,6 +7,8 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable
 
+from msgspec import Struct
+
 from bridge import topics
 from bridge.candles import Candles, Closed
 from bridge.events import Candle, Channel, Stats, Symbol, Tick, Trade
@@ -38,6 +40,17 @@ class Counters:
         self.received = self.published = self.repeats = self.dropped = self.unreadable = self.late = 0
 
 
+class FeedRules(Struct, frozen=True):
+    """What differs between feeds, and how often their states are sent at most, in seconds."""
+
+    consecutive_trades: bool = False
+    latest_s: float = 1.0
+    stats_s: float = 5.0
+
+
+USUAL = FeedRules()
+
+
 class Feed:
     """All symbols of one exchange. `synced()` tells whether times may be published."""
 
@@ -48,14 +61,13 @@ class Feed:
         streams: Streams,
         put: Callable[[State], None],
         *,
-        consecutive_trades: bool = False,
-        intervals: tuple[float, float] = (1.0, 5.0),
+        rules: FeedRules = USUAL,
         synced: Callable[[], bool] = lambda: True,
     ) -> None:
         self.exchange = exchange
         self.names = names
         self.synced = synced
-        self._consecutive_trades = consecutive_trades
+        self._consecutive_trades = rules.consecutive_trades
         self.counters = Counters()
         self.last_tick_ns: int | None = None
         self.lags_ns: deque[int] = deque(maxlen=LAGS_KEPT)
@@ -65,7 +77,7 @@ class Feed:
         self.troubles = Troubles(streams, names.errors(exchange))
         self._streams = streams
         second = 1_000_000_000
-        latest_ns, stats_ns = (int(interval * second) for interval in intervals)
+        latest_ns, stats_ns = int(rules.latest_s * second), int(rules.stats_s * second)
         self.latest = Conflation(put, latest_ns, LATEST_EXPIRY_S * second // 3)
         self.forming = Conflation(put, second, LATEST_EXPIRY_S * second // 3)
         self.stats = Conflation(put, stats_ns, STATS_EXPIRY_S * second // 3)

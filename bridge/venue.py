@@ -16,7 +16,7 @@ from bridge.connection import Context
 from bridge.errors import FeedLost, FeedRefused, FrameError
 from bridge.events import Channel
 from bridge.exchanges.base import Catalogue, Exchange, Hosts, Refused
-from bridge.feed import Feed
+from bridge.feed import Feed, FeedRules
 from bridge.first_candles import FirstCandles
 from bridge.health import LineStatus, clocked, feed_health, feed_status
 from bridge.looks import Looks
@@ -67,8 +67,7 @@ class Venue:
             shared.names,
             shared.streams,
             shared.put,
-            consecutive_trades=kind.consecutive_trades,
-            intervals=(latest.interval_s, latest.stats_interval_s),
+            rules=FeedRules(kind.consecutive_trades, latest.interval_s, latest.stats_interval_s),
             synced=lambda: clock.synced,
         )
         self.outages = shared.outages(kind.name)

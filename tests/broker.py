@@ -59,7 +59,7 @@ class Broker:
         self.port, self.ws_port = free_ports(2)
         self._prefix = prefix
         self._acl = acl
-        self._replace = replace or {}
+        self.replace = replace or {}
         self._process: subprocess.Popen[bytes] | None = None
 
     # --- who and where ------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ class Broker:
                 acl_file=self.folder / "acl" if self.with_users else None,
             )
         )
-        for old, new in self._replace.items():
+        for old, new in self.replace.items():
             assert old in text, f"{old!r} is not in mosquitto.conf"
             text = text.replace(old, new)
         (self.folder / "mosquitto.conf").write_text(text)

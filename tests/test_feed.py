@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from bridge.events import Candle, Channel, Instrument, Stats, Tick, Trade
 from bridge.exchanges import EXCHANGES
 from bridge.exchanges.base import Catalogue
-from bridge.feed import LATE_ACCEPTED, Feed
+from bridge.feed import LATE_ACCEPTED, Feed, FeedRules
 from bridge.outbox import Outbox
 from bridge.streams import Streams
 from bridge.topics import State, Topics
@@ -32,7 +32,12 @@ class Bench:
             streams.begin(run)
         self.states: list[State] = []
         self.feed = Feed(
-            "kucoin", Topics(), streams, self.states.append, consecutive_trades=True, synced=lambda: run is not None
+            "kucoin",
+            Topics(),
+            streams,
+            self.states.append,
+            rules=FeedRules(consecutive_trades=True),
+            synced=lambda: run is not None,
         )
 
     def messages(self, root: str = "") -> list[tuple[str, dict[str, Any]]]:

@@ -23,7 +23,7 @@ def test_other_forms_become_the_shortest_equal_number(text: str, told: str) -> N
     "text", ["", "nan", "inf", "1e400", "1_000", " 1", "1,2", "0x10", "--1", "1.2.3", "9223372036854775808", "\u0661"]
 )
 def test_what_is_no_finite_64_bit_number_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="number|finite|64 bits"):
+    with pytest.raises(ValueError, match=r"number|finite|64 bits"):
         number(text)
 
 

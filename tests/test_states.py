@@ -57,14 +57,6 @@ def test_a_parked_topic_is_counted_and_not_sent_again() -> None:
     assert (states.take(1), states.parked) == ([], 1)
 
 
-def test_what_was_taken_but_not_sent_can_be_given_back() -> None:
-    states = States()
-    states.put(state("a"))
-    states.take(1)
-    states.again(["a", "unknown"])
-    assert sent(states.take(2)) == [("a", b"x@2")]
-
-
 def test_what_exceeds_the_room_waits() -> None:
     states = States()
     for topic, qos in (("a", 1), ("b", 0), ("c", 1), ("d", 0)):

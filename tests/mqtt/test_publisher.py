@@ -2,15 +2,20 @@
 
 import asyncio
 import logging
+import subprocess
 from pathlib import Path
 
 import aiomqtt
 import msgspec
 import pytest
+import uvloop
 
+from bridge.errors import SettingsError
+from bridge.mqtt.publisher import tls_context
+from bridge.settings import Broker as BrokerSettings
 from bridge.topics import State
-from tests.broker import Broker
-from tests.mqtt.house import CLIENT_ID, RUN, House, listening, running, until
+from tests.broker import Broker, free_ports
+from tests.mqtt.house import CLIENT_ID, PATIENCE_S, RUN, House, listening, running, until
 
 pytestmark = pytest.mark.real
 PRICE = "prices/x/A-B"
@@ -71,29 +76,33 @@ async def test_a_state_carries_its_expiry_and_is_retained(broker: Broker) -> Non
     assert by_topic[HEALTH].retain
 
 
+@pytest.mark.slow
 async def test_after_a_crash_of_the_broker_every_number_is_there(tmp_path: Path) -> None:
     broker = Broker(tmp_path / "m", replace={"autosave_interval 30": "autosave_interval 2"}).start()
     try:
         async with listening(broker, "prices/#", session="store") as listener, running(House(broker)) as house:
             broker.save()
-            appending = asyncio.create_task(append_steadily(house, 8_000))
-            for kill_at in (2_000, 5_000):
-                await until(lambda at=kill_at: len(set(listener.numbers(PRICE))) > at, f"{kill_at} messages")
+            enough = asyncio.Event()
+            appending = asyncio.create_task(append_until(house, enough))
+            for kills in (1, 2):
+                seen = len(set(listener.numbers(PRICE)))
+                await until(lambda more=seen + 1_500: len(set(listener.numbers(PRICE))) > more, "messages flow")
                 broker.kill9()
                 broker.start()
+                await until(lambda count=kills: house.publisher.figures.reconnects == count, "it reconnects")
+            enough.set()
             await appending
-            await until(lambda: set(listener.numbers(PRICE)) == set(range(1, 8_001)), "every number")
             await house.settled()
+            await until(lambda: set(listener.numbers(PRICE)) == set(range(1, house.n[PRICE] + 1)), "every number")
             assert house.outbox.dropped == 0
-            assert house.publisher.figures.reconnects == 2
             again = [m for m in listener.messages if m.properties and hasattr(m.properties, "UserProperty")]
             assert {pair for m in again for pair in m.properties.UserProperty} == {("resent", "1")}
     finally:
         broker.stop()
 
 
-async def append_steadily(house: House, count: int) -> None:
-    for _ in range(count // 20):
+async def append_until(house: House, enough: asyncio.Event) -> None:
+    while not enough.is_set():
         house.publish(20)
         await asyncio.sleep(0.01)
 
@@ -280,3 +289,65 @@ async def test_two_publishers_with_one_client_id_throw_each_other_out_ever_more_
     async with running(House(broker)) as first, running(House(broker)) as second:
         await until(lambda: first.publisher.connection + second.publisher.connection >= 6, "they fight")
         assert max(first.publisher._backoff._tries, second.publisher._backoff._tries) >= 2
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that signs itself, and its key."""
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([*command, "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True)
+    return cert, key
+
+
+def with_tls(folder: Path, cert: Path, key: Path) -> tuple[Broker, int]:
+    """A broker with a third listener, which speaks TLS; and that listener's port."""
+    (port,) = free_ports(1)
+    listener = f"listener {port} 127.0.0.1\ncertfile {cert}\nkeyfile {key}\n\nallow_anonymous true"
+    return Broker(folder, replace={"allow_anonymous true": listener}), port
+
+
+async def test_over_tls_with_the_brokers_authority_messages_flow(
+    tmp_path: Path, certificate: tuple[Path, Path]
+) -> None:
+    broker, port = with_tls(tmp_path / "m", *certificate)
+    with broker:
+        house = House(broker, port=port, tls=True, ca_file=certificate[0])
+        async with listening(broker, "prices/#") as listener, running(house):
+            house.publish(100)
+            await until(lambda: listener.numbers(PRICE) == list(range(1, 101)), "all arrive")
+
+
+async def test_an_unknown_certificate_is_refused_and_said(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+    broker, port = with_tls(tmp_path / "m", *certificate)
+    with broker:
+        async with running(House(broker, port=port, tls=True)) as house:
+            await until(lambda: "CERTIFICATE_VERIFY_FAILED" in house.publisher.figures.reason, "the reason is said")
+
+
+def test_an_unusable_ca_file_is_a_wrong_setting(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="ca_file"):
+        tls_context(BrokerSettings(tls=True, ca_file=tmp_path / "nothing.pem"))
+
+
+def test_on_uvloop_messages_flow_and_the_end_is_clean(broker: Broker) -> None:
+    async def main() -> list[int]:
+        async with listening(broker, "prices/#") as listener, running(House(broker)) as house:
+            house.publish(10_000)
+            await house.settled()
+            assert await house.publisher.close(5) == 0
+            await until(lambda: len(listener.messages) >= 10_000, "all arrive")
+            return listener.numbers(PRICE)
+
+    assert uvloop.run(main()) == list(range(1, 10_001))
+
+
+async def test_a_mistake_of_ours_ends_the_publisher_instead_of_hiding(broker: Broker) -> None:
+    house = House(broker)
+    task = asyncio.create_task(house.publisher.run())
+    await house.connected()
+    house.states.put(State("latest/x/A-B", lambda _: 1 // 0 and b""))
+    house.publisher.wake()
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.wait_for(task, PATIENCE_S)

@@ -67,12 +67,14 @@ class House:
         return [told["pid"] for told in json.loads((self.folder / "children.json").read_text()).values() if told["pid"]]
 
     def hear(self, topic: str, *who: str) -> dict[str, Any]:
-        """The next message on a topic."""
+        """The next message on a topic; a broker that is being started again is waited for."""
         command = [binary("mosquitto_sub"), "-p", str(self.mqtt), "-t", topic, "-C", "1", "-W", "20", *who]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=25, check=False)
-        assert done.returncode == 0, self.told()[-3000:]
-        heard: dict[str, Any] = json.loads(done.stdout)
-        return heard
+
+        def heard() -> str:
+            return subprocess.run(command, capture_output=True, text=True, timeout=25, check=False).stdout
+
+        told: dict[str, Any] = json.loads(self.until(heard))
+        return told
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
         self.process.send_signal(number)

@@ -76,14 +76,14 @@ const online = { connected: true, ever: true, since: new Date(2026, 0, 1, 14, 3,
 
 test("what the page must say, the gravest first", () => {
   const away = { ...online, connected: false };
-  const told = notices({ dashboard: null, link: away, bridge: null, demo: true, whole: { on: false, bytes_a_day: 3.2e9 }, refused: 0 });
+  const told = notices({ link: away, bridge: null, demo: true, whole: { on: false, bytes_a_day: 3.2e9 }, refused: 0 });
   assert.match(told[0].text, /^Broker away since 14:03:22 – prices below are old/);
   assert.equal(told[1].text, "Demo: simulated prices");
   assert.match(told[2].text, /about 3\.2 GB a day/);
 });
 
 test("a bridge that says nothing, is offline or stopped makes prices old", () => {
-  const [notice] = notices({ dashboard: null, link: online, bridge: { status: "silent", since: online.since }, demo: false, whole: null, refused: 0 });
+  const [notice] = notices({ link: online, bridge: { status: "silent", since: online.since }, demo: false, whole: null, refused: 0 });
   assert.match(notice.text, /^No word from the bridge since 14:03:22/);
   assert.equal(awayWords(online, { status: "offline" }), "bridge offline");
   assert.equal(awayWords({ ...online, connected: false }, null), "broker away");

@@ -1,0 +1,92 @@
+# `make help` lists these. Each does its own set-up: virtual environment, packages, page, and what the system lacks.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/stamps
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+LOCKED := $(PIP) --require-hashes --no-deps -r
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
+WEB := $(shell find dashboard/web -type f -not -path '*/node_modules/*' 2>/dev/null)
+CODE := bridge dashboard tests scripts benchmarks
+
+.PHONY: help run demo test check unit real browser javascript bench docs lock clean mosquitto chromium
+
+help: ## this list
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+
+run: $(STAMPS)/page mosquitto ## start everything: broker, bridge, page (ARGS="--lan" for options)
+	@exec $(BIN)/tickbridge up $(ARGS)
+
+demo: $(STAMPS)/page mosquitto ## the same with invented prices, without any network
+	@exec $(BIN)/tickbridge demo $(ARGS)
+
+test: check $(STAMPS)/test $(STAMPS)/page mosquitto chromium ## everything: check and all tests, in Python, JavaScript and a browser
+	$(BIN)/pytest
+
+check: $(STAMPS)/test ## format, lint, types and the rules of who may import whom
+	$(BIN)/ruff format --check $(wildcard $(CODE))
+	$(BIN)/ruff check $(wildcard $(CODE))
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: $(STAMPS)/test ## only the pure tests, in seconds
+	$(BIN)/pytest -m "not real and not browser"
+
+real: $(STAMPS)/test mosquitto ## only the tests with real parts: Mosquitto, sockets, processes
+	$(BIN)/pytest -m "real and not browser"
+
+browser: $(STAMPS)/test $(STAMPS)/page mosquitto chromium ## only the tests in a real browser
+	$(BIN)/pytest -m browser
+
+javascript: $(STAMPS)/test ## only the page's own tests
+	$(BIN)/pytest tests/dashboard/page/test_pure.py
+
+bench: $(STAMPS)/test $(STAMPS)/page mosquitto ## measure speed side by side with others (minutes)
+	for one in receive publisher bridge recorder; do $(BIN)/python -m benchmarks.$$one; done
+
+docs: $(STAMPS)/run ## write docs/settings.md anew from the program
+	$(BIN)/python scripts/settings_page.py >docs/settings.md
+
+lock: $(STAMPS)/venv ## choose the newest allowed versions of all packages, with their hashes
+	$(PIP) uv
+	$(COMPILE) --upgrade pyproject.toml -o requirements.lock
+	$(COMPILE) --upgrade pyproject.toml --group test --group check -c requirements.lock -o requirements-test.lock
+	$(COMPILE) --upgrade --group build -o requirements-build.lock
+
+clean: ## remove everything that was made here (not your data)
+	rm -rf $(VENV) dashboard/static dashboard/web/node_modules dist .*_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- set-up: a stamp says what is done already, and does not come again while its lock is unchanged -------------
+
+$(STAMPS)/venv: scripts/venv
+	@scripts/venv $(VENV)
+	@mkdir -p $(STAMPS)
+	@touch $@
+
+# The project itself is installed as it lies here, so that a change needs no new installation.
+$(STAMPS)/run: requirements.lock requirements-build.lock pyproject.toml $(STAMPS)/venv
+	@echo "Installing the Python packages of requirements.lock into $(VENV)"
+	@$(LOCKED) requirements-build.lock
+	@$(LOCKED) requirements.lock
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(STAMPS)/test: requirements-test.lock $(STAMPS)/run
+	@echo "Installing the Python packages of requirements-test.lock into $(VENV)"
+	@$(LOCKED) requirements-test.lock
+	@touch $@
+
+$(STAMPS)/page: $(STAMPS)/run $(WEB)
+	@$(BIN)/python dashboard/web/build.py
+	@touch $@
+
+mosquitto:
+	@scripts/system-package mosquitto mosquitto
+
+chromium:
+	@scripts/system-package chromium chromium chromium-browser google-chrome

@@ -1,0 +1,73 @@
+"""The contract of a history: what the dashboard asks of any store."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+MINUTE_NS = 60_000_000_000
+INTERVALS_NS: Mapping[str, int] = {
+    "1m": MINUTE_NS,
+    "5m": 5 * MINUTE_NS,
+    "15m": 15 * MINUTE_NS,
+    "30m": 30 * MINUTE_NS,
+    "1h": 60 * MINUTE_NS,
+    "4h": 240 * MINUTE_NS,
+    "1d": 1440 * MINUTE_NS,
+}
+END_OF_TIME_NS = 2**63 - 1
+
+
+class Span(Struct, frozen=True):
+    """Rows with `from_ns` <= time_ns < `to_ns`, oldest first, at most `limit`; `from_ns` None: the newest ones."""
+
+    limit: int
+    from_ns: int | None = None
+    to_ns: int = END_OF_TIME_NS
+
+
+class Page(Struct, frozen=True):
+    """Rows as JSON objects, oldest first; `next_ns`: ask again from there for more."""
+
+    rows: list[bytes]
+    next_ns: int | None = None
+
+
+class Stored(Struct, frozen=True):
+    """One symbol of one exchange, and the kinds of rows the store has of it."""
+
+    exchange: str
+    symbol: str
+    kinds: tuple[str, ...]
+
+
+class History(ABC):
+    """Everything here raises StoreError when the store cannot answer."""
+
+    @abstractmethod
+    async def rows(self, kind: str, exchange: str, symbol: str, span: Span) -> Page:
+        """Stored rows of one kind (`prices`, `trades`, `gaps`, `errors`), one per key, digits as published.
+
+        `gaps` and `errors` belong to an exchange: their `symbol` is the shard, by default empty.
+        """
+
+    @abstractmethod
+    async def candles(self, exchange: str, symbol: str, interval: str, span: Span) -> Page:
+        """Candles of one interval of INTERVALS_NS, made of 1 m ones; a told candle wins over one built of prices."""
+
+    @abstractmethod
+    async def latest(self) -> list[tuple[str, str, bytes]]:
+        """The newest stored tick of every symbol: exchange, symbol, payload."""
+
+    @abstractmethod
+    async def gaps(self, exchange: str | None, symbol: str | None, from_ns: int, to_ns: int) -> list[bytes]:
+        """The newest state of every gap that touches [from_ns, to_ns), with its exchange, oldest first."""
+
+    @abstractmethod
+    def symbols(self) -> list[Stored]:
+        """Every symbol that has rows."""
+
+    @abstractmethod
+    def status(self) -> dict[str, Any]:
+        """Counters and sizes for health: what is stored, what was refused, dropped or pruned."""

@@ -1,0 +1,65 @@
+"""The newest state of every gap. Pure."""
+
+import msgspec
+from msgspec import Struct
+
+from bridge.errors import FrameError
+
+MOST_GAPS = 20_000
+
+
+class GapState(Struct):
+    """What a gap's payload tells of its extent. `to_ns` None: it still runs; `symbols` None: all of the exchange's."""
+
+    id: str
+    from_ns: int
+    time_ns: int
+    to_ns: int | None = None
+    symbols: list[str] | None = None
+    symbol_count: int = 0
+
+    def touches(self, symbol: str | None, from_ns: int, to_ns: int) -> bool:
+        if self.from_ns >= to_ns or (self.to_ns is not None and self.to_ns <= from_ns):
+            return False
+        if symbol is None or self.symbols is None:
+            return True
+        # a long list is cut: then it may be any
+        return symbol in self.symbols or self.symbol_count > len(self.symbols)
+
+
+_decode = msgspec.json.Decoder(GapState).decode
+
+
+class GapBook:
+    """Gaps by exchange and id, the newest `MOST_GAPS`; `forgotten` counts the rest."""
+
+    def __init__(self) -> None:
+        self._gaps: dict[tuple[str, str], tuple[GapState, bytes]] = {}
+        self.forgotten = 0
+
+    @staticmethod
+    def check(payload: bytes) -> None:
+        """Raises FrameError if this is no gap's payload."""
+        try:
+            _decode(payload)
+        except msgspec.DecodeError as error:
+            raise FrameError(f"gap: {error}") from error
+
+    def note(self, exchange: str, payload: bytes) -> None:
+        """Take a gap's state, unless a newer one is known."""
+        state = _decode(payload)
+        known = self._gaps.get((exchange, state.id))
+        if known is None or known[0].time_ns <= state.time_ns:
+            self._gaps[exchange, state.id] = state, payload
+        if len(self._gaps) > MOST_GAPS:
+            del self._gaps[next(iter(self._gaps))]
+            self.forgotten += 1
+
+    def find(self, exchange: str | None, symbol: str | None, from_ns: int, to_ns: int) -> list[bytes]:
+        """Payloads with their exchange, by the gaps' beginning."""
+        found = [
+            (state.from_ns, b'{"exchange":%b,%b' % (msgspec.json.encode(of), payload.lstrip()[1:]))
+            for (of, _), (state, payload) in list(self._gaps.items())
+            if exchange in (None, of) and state.touches(symbol, from_ns, to_ns)
+        ]
+        return [payload for _, payload in sorted(found)]

@@ -1,0 +1,104 @@
+"""What the recorder hears, before it is on disk: known topics, what is a repeat, bars, gaps, the newest ticks.
+
+Belongs to the event loop's thread; other threads may look, and the writer takes layers off the bottom.
+"""
+
+from bridge.errors import FrameError
+from dashboard.history.bars import Bars
+from dashboard.history.candles import check_candle
+from dashboard.history.gapbook import GapBook
+from dashboard.history.heard import Heard
+from dashboard.history.memory import Layer
+from dashboard.history.rows import KINDS, Mark, Row, Series, one_line, read_mark, series_of
+
+MOST_SERIES = 200_000
+
+
+class Intake:
+    """`append` takes a message; `seal` ends a layer, so that what was appended until now can be committed."""
+
+    def __init__(self) -> None:
+        self.series: dict[str, Series] = {}
+        self.heard: dict[str, Heard] = {kind: Heard() for kind in KINDS}
+        self.layers: list[Layer] = []
+        self.top = Layer()
+        self.bars = Bars()
+        self.gaps = GapBook()
+        self.newest: dict[int, Row] = {}
+        self.newest_ns = 0
+        self.stored = 0
+        self.repeats = 0
+
+    def append(self, topic: str, payload: bytes) -> bool:
+        """Take a message (topic without prefix); False if it is a repeat. Raises FrameError if it cannot be stored."""
+        mark = read_mark(payload)
+        series = self.series.get(topic) or self._meet(topic)
+        payload = one_line(payload)
+        _check(series.kind, mark, payload)
+        publication = mark.publication()
+        if publication is not None and not self.heard[series.kind].add(series.number, *publication):
+            self.repeats += 1
+            return False
+        self.top.add(series, mark, payload)
+        self.stored += 1
+        if (bar := self.note(series, mark, payload)) is not None:
+            self.top.put("bars", *bar)
+        return True
+
+    def note(self, series: Series, mark: Mark, payload: bytes) -> tuple[int, int, bytes] | None:
+        """Remember what a row tells beyond itself; the bar (series, minute, payload) that it completes, if any."""
+        self.newest_ns = max(self.newest_ns, mark.time_ns)
+        if series.kind == "gaps":
+            self.gaps.note(series.exchange, payload)
+        elif series.kind == "prices":
+            known = self.newest.get(series.number)
+            if known is None or known[0] <= mark.time_ns:
+                self.newest[series.number] = mark.time_ns, payload
+            if mark.price:
+                bar = self._bar_series(series).number
+                done = self.bars.add(bar, mark.time_ns, bytes(mark.price))
+                return None if done is None else (bar, *done)
+        return None
+
+    def seal(self) -> None:
+        """End the top layer, bars of the minutes that are over included."""
+        for series, minute_ns, payload in self.bars.close():
+            self.top.put("bars", series, minute_ns, payload)
+        if self.top.rows:
+            # appended before it is replaced: who looks at both may see it twice, but never not at all
+            self.layers.append(self.top)
+            self.top = Layer()
+
+    def waiting(self, kind: str, series: int) -> list[Row]:
+        """Rows of one series that are not committed, in the order of their arrival."""
+        top = self.top
+        return [row for layer in [*self.layers, top] for row in layer.of(kind, series)]
+
+    @property
+    def waiting_rows(self) -> int:
+        return self.top.rows + sum(layer.rows for layer in list(self.layers))
+
+    def _bar_series(self, price: Series) -> Series:
+        topic = f"bars/{price.exchange}/{price.symbol}/1m"
+        return self.series.get(topic) or self._meet(topic)
+
+    def _meet(self, topic: str) -> Series:
+        """A topic for the first time: it gets its number."""
+        if len(self.series) >= MOST_SERIES:
+            raise FrameError(f"{topic[:100]!r} is one more than the {MOST_SERIES} series that are kept apart")
+        series = series_of(len(self.series) + 1, topic)
+        self.series[topic] = series
+        self.top.topics.append((series.number, topic))
+        return series
+
+
+def _check(kind: str, mark: Mark, payload: bytes) -> None:
+    if kind == "candles":
+        check_candle(payload)
+    elif kind == "gaps":
+        GapBook.check(payload)
+    elif mark.price:
+        try:
+            float(mark.price)
+        except ValueError as error:
+            raise FrameError(f"price: {error}") from error

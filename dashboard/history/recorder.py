@@ -1,0 +1,188 @@
+"""From the broker to the store: a message is acknowledged after it is on disk, not before.
+
+The session is the broker's to keep (Clean Start 0): what was not acknowledged comes again, and what the store has
+already, it knows by topic, run and number.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import aiomqtt
+
+from bridge.errors import FrameError, StoreError
+from bridge.settings import Settings
+from bridge.topics import STREAM_ROOTS, Topics
+from dashboard.broker import Inbox, acknowledge, acknowledge_by_hand, backoff_s, refused_topics, session_client
+from dashboard.history.sqlite import SqliteHistory
+
+COMMIT_MESSAGES = 20_000
+"""So many unacknowledged messages are committed at once: well below MQTT's 65,535, at which the broker would stop."""
+GATHER_S = 0.02
+"""Pause in which messages gather: waking up for each would cost more than the work."""
+DRAIN = 500
+ACKNOWLEDGE = 250
+MOST_UNSTORED = 200_000
+"""Rows held while the disk is full. QoS 1 cannot reach it (the broker stops before); QoS 0 beyond it is dropped."""
+RETRY_S = 5.0
+LOG_EVERY_S = 10.0
+log = logging.getLogger(__name__)
+
+
+class Line:
+    """One connection and what it has brought that is not acknowledged."""
+
+    def __init__(self, client: aiomqtt.Client) -> None:
+        self._client = client
+        self.waiting: deque[int] = deque()
+        self.alive = True
+
+    async def acknowledge(self, count: int) -> None:
+        """Acknowledge the oldest `count`; a dead line's come again on the next one."""
+        for sent in range(count):
+            if not self.alive:
+                return
+            acknowledge(self._client, self.waiting.popleft())
+            if sent % ACKNOWLEDGE == ACKNOWLEDGE - 1:
+                await asyncio.sleep(0)
+
+
+class Recorder:
+    """`run` until cancelled; `finish` before that. `on_session` is called whenever the broker has our session."""
+
+    def __init__(self, history: SqliteHistory, settings: Settings, on_session: Callable[[], None]) -> None:
+        self._history = history
+        self._settings = settings
+        self._on_session = on_session
+        self._prefix = Topics(settings.prefix).prefix
+        self._line: Line | None = None
+        self._committing = asyncio.Lock()
+        self._soon = asyncio.Event()
+        self._tries = 0
+        self._next_log_s = 0.0
+        self.broker = "connecting"
+        self.store = "ok"
+        self.received = self.refused = self.dropped = 0
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._listen(), name="recorder: listen")
+            group.create_task(self._commit_regularly(), name="recorder: commit")
+
+    async def finish(self) -> None:
+        """Commit and acknowledge what has come until now."""
+        await self._commit(tidy=False)
+
+    def status(self) -> dict[str, Any]:
+        """For health: `broker` and `store` say `ok` or what is wrong."""
+        return {
+            "broker": self.broker,
+            "store": self.store,
+            "received": self.received,
+            "refused": self.refused,
+            "dropped": self.dropped,
+            "unacknowledged": len(self._line.waiting) if self._line else 0,
+        }
+
+    # --- hearing ------------------------------------------------------------------------------------
+    async def _listen(self) -> None:
+        while True:
+            try:
+                await self._hear()
+            except (aiomqtt.MqttError, OSError) as error:
+                if self._tries == 0:
+                    log.warning("recorder: the broker is away: %s", error)
+                self.broker = f"away: {error}"
+            await asyncio.sleep(backoff_s(self._tries))
+            self._tries += 1
+
+    async def _hear(self) -> None:
+        """One connection, from its beginning to its end, which is always an error."""
+        inbox = Inbox()
+        client = session_client(self._settings.broker, f"{self._settings.instance}-recorder", inbox)
+        acknowledge_by_hand(client)
+        async with client:
+            self._line = line = Line(client)
+            try:
+                await self._subscribe(client)
+                async for message in client.messages:
+                    self._take(line, message)
+                    while await self._drain(line, inbox):
+                        await asyncio.sleep(GATHER_S)
+            finally:
+                line.alive = False
+                self._line = None
+
+    async def _subscribe(self, client: aiomqtt.Client) -> None:
+        topics = [f"{self._prefix}{root}/#" for root in STREAM_ROOTS]
+        codes = await client.subscribe([(topic, 1) for topic in topics])
+        for topic in refused_topics(topics, codes):
+            log.error("recorder: the broker refuses the subscription to %s: see its acl", topic)
+        log.info("recorder: connected")
+        self.broker = "ok"
+        self._on_session()
+
+    async def _drain(self, line: Line, inbox: Inbox) -> bool:
+        """Take what has gathered, giving others their turn; False if there was nothing."""
+        gathered = inbox.qsize()
+        for taken in range(gathered):
+            self._take(line, inbox.get_nowait())
+            if taken % DRAIN == DRAIN - 1:
+                await asyncio.sleep(0)
+        return gathered > 0
+
+    def _take(self, line: Line, message: aiomqtt.Message) -> None:
+        self._tries = 0
+        self.received += 1
+        if message.qos:
+            line.waiting.append(message.mid)
+            if len(line.waiting) >= COMMIT_MESSAGES:
+                self._soon.set()
+        elif self._history.waiting_rows >= MOST_UNSTORED:
+            self.dropped += 1
+            return
+        try:
+            self._history.append(message.topic.value.removeprefix(self._prefix), bytes(message.payload))
+        except FrameError as error:
+            self._refuse(message.topic.value, error)
+
+    def _refuse(self, topic: str, error: FrameError) -> None:
+        """What cannot be stored is acknowledged like the rest, or it would come again for ever."""
+        self.refused += 1
+        if time.monotonic() >= self._next_log_s:
+            self._next_log_s = time.monotonic() + LOG_EVERY_S
+            log.warning("recorder: %s: not stored (%d so far): %s", topic, self.refused, error)
+
+    # --- committing ---------------------------------------------------------------------------------
+    async def _commit_regularly(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._soon.wait(), self._settings.history.commit_s)
+            self._soon.clear()
+            if not await self._commit(tidy=True):
+                await asyncio.sleep(RETRY_S)
+
+    async def _commit(self, *, tidy: bool) -> bool:
+        """Commit, then acknowledge. False if the store cannot be written: then nothing is acknowledged."""
+        async with self._committing:
+            line = self._line
+            heard = len(line.waiting) if line else 0
+            try:
+                await self._history.commit()
+                if line is not None:
+                    await line.acknowledge(heard)
+                if tidy:
+                    await self._history.tidy()
+            except StoreError as error:
+                if self.store == "ok":
+                    log.error("recorder: %s", error)
+                self.store = str(error)
+                return False
+            if self.store != "ok":
+                log.info("recorder: the store can be written again")
+            self.store = "ok"
+            return True

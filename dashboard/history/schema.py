@@ -1,0 +1,133 @@
+"""The history's file: made, opened and checked. A file that is not ours, older, newer or in use is left as it is."""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from bridge.errors import StoreError
+from dashboard.history.packing import DICTIONARY
+
+VERSION = 1
+APPLICATION_ID = 0x7469636B
+BUSY_S = 30.0
+
+TABLES = """
+CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE series(id INTEGER PRIMARY KEY, topic TEXT NOT NULL);
+CREATE TABLE journal(id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, packed BLOB NOT NULL);
+CREATE TABLE segments(id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, level INTEGER NOT NULL,
+  first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL, rows INTEGER NOT NULL, bytes INTEGER NOT NULL);
+CREATE TABLE pieces(id INTEGER PRIMARY KEY, packed BLOB NOT NULL);
+CREATE TABLE heard(kind INTEGER PRIMARY KEY, packed BLOB NOT NULL);
+"""
+
+
+def lock_file(path: Path) -> int:
+    """Take the history for this process; the descriptor holds it. Raises StoreError if another has it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}: make the folder writable or set data_dir") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise StoreError(f"{path} is in use by another dashboard: stop it or set another data_dir") from error
+    return descriptor
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """The connection that writes; a missing or empty file is made. Raises StoreError with the cure."""
+    with telling(path):
+        db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+        try:
+            _check(db, path)
+            _tune(db)
+        except BaseException:
+            db.close()
+            raise
+    return db
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write."""
+    with telling(path):
+        address = f"{path.resolve().as_uri()}?mode=ro"
+        return sqlite3.connect(address, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+
+
+@contextmanager
+def telling(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into a StoreError that says what to do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: {error}: {_cure(error)}") from error
+
+
+def _cure(error: sqlite3.Error) -> str:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    cures = {
+        sqlite3.SQLITE_FULL: "free some space on its disk; nothing is lost meanwhile, the broker keeps the messages",
+        sqlite3.SQLITE_NOTADB: "this is no Tickbridge history: move it away and a new one is begun",
+        sqlite3.SQLITE_CORRUPT: "the file is damaged: restore a backup, or move it away and a new one is begun",
+        sqlite3.SQLITE_READONLY: "make file and folder writable",
+        sqlite3.SQLITE_CANTOPEN: "make file and folder readable and writable, or set data_dir",
+        sqlite3.SQLITE_IOERR: "the disk fails: look at the system's log",
+        sqlite3.SQLITE_BUSY: "another program holds the file: close it",
+    }
+    return cures.get(code, "if it stays, move the file away and a new one is begun")
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection, mode: str = "IMMEDIATE") -> Iterator[None]:
+    """All or nothing."""
+    db.execute(f"BEGIN {mode}")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        # a full disk may have rolled back already
+        if db.in_transaction:
+            with suppress(sqlite3.Error):
+                db.execute("ROLLBACK")
+        raise
+
+
+def _check(db: sqlite3.Connection, path: Path) -> None:
+    version = _pragma(db, "user_version")
+    if _pragma(db, "application_id") == APPLICATION_ID:
+        if version != VERSION:
+            way = "upgrade Tickbridge" if version > VERSION else "move it away and a new one is begun"
+            raise StoreError(f"{path} has format {version}, this Tickbridge reads {VERSION}: {way}")
+    elif version or db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise StoreError(f"{path} is no Tickbridge history: move it away and a new one is begun")
+    else:
+        _make(db)
+
+
+def _make(db: sqlite3.Connection) -> None:
+    with transaction(db):
+        for statement in TABLES.split(";"):
+            db.execute(statement)
+        db.execute("INSERT INTO meta VALUES ('dictionary', ?)", (DICTIONARY,))
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _tune(db: sqlite3.Connection) -> None:
+    """A rollback journal holds only old pages that change: rows that are appended are written once (WAL: twice)."""
+    db.execute("PRAGMA journal_mode = TRUNCATE")
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA secure_delete = OFF")
+    db.execute("PRAGMA cache_size = -8000")
+    db.execute("PRAGMA cache_spill = OFF")
+
+
+def _pragma(db: sqlite3.Connection, name: str) -> int:
+    with closing(db.execute(f"PRAGMA {name}")) as cursor:
+        return int(cursor.fetchone()[0])

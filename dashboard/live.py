@@ -1,0 +1,144 @@
+"""States as they are now, from the broker: health and catalogues always, `latest/` while somebody asks for it.
+
+A whole market's `latest/` is 1,300 messages a second, too many to be heard for nobody.
+"""
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+from typing import Any
+
+import aiomqtt
+import msgspec
+from msgspec import Raw
+
+from bridge.settings import Settings
+from bridge.topics import Topics
+from dashboard.broker import Inbox, backoff_s, passing_client
+
+LATEST_EXPIRY_S = 30
+ASKED_S = 60.0
+"""`latest/` is heard for so long after somebody asked."""
+SETTLE_S = 1.0
+"""How long the first one who asks waits for the retained values: one `latest.interval` of a living market."""
+MOST_STATES = 20_000
+log = logging.getLogger(__name__)
+_decode = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_list = msgspec.json.Decoder(list[dict[str, Raw]]).decode
+
+
+class State:
+    """One topic's newest payload, and until when it may be believed (monotonic seconds; None: it never expires).
+
+    Raises msgspec.DecodeError if the payload is not what its topic promises.
+    """
+
+    __slots__ = ("age_ms", "fields", "instruments", "payload", "received_s", "until_s")
+
+    def __init__(self, message: aiomqtt.Message, now_s: float) -> None:
+        self.payload = bytes(message.payload)
+        self.fields = _decode(self.payload)
+        self.received_s = now_s
+        left_s = getattr(message.properties, "MessageExpiryInterval", None)
+        self.until_s = None if left_s is None else now_s + left_s
+        with_broker_s = 0 if left_s is None else max(0, LATEST_EXPIRY_S - left_s)
+        self.age_ms = msgspec.json.decode(self.fields.get("age_ms", Raw(b"0")), type=int) + with_broker_s * 1000
+        self.instruments = _decode_list(self.fields.get("instruments", Raw(b"[]")))
+
+
+class LiveStates:
+    """`run` until cancelled. What has expired is never given out."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._prefix = Topics(settings.prefix).prefix
+        self._states: dict[str, State] = {}
+        self._client: aiomqtt.Client | None = None
+        self._asked_until_s = 0.0
+        self._hears_latest = False
+        self._settled_s = 0.0
+        self.connected = False
+        self._tries = 0
+        self.unreadable = 0
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self._hear()
+            except (aiomqtt.MqttError, OSError) as error:
+                log.debug("live states: the broker is away: %s", error)
+            finally:
+                self.connected, self._client = False, None
+            await asyncio.sleep(backoff_s(self._tries))
+            self._tries += 1
+
+    async def _hear(self) -> None:
+        inbox = Inbox()
+        async with passing_client(self._settings.broker, f"{self._settings.instance}-page", inbox) as client:
+            await client.subscribe([(f"{self._prefix}{root}/#", 0) for root in ("health", "catalogue")])
+            self._client, self.connected, self._hears_latest = client, True, False
+            async for message in client.messages:
+                self._note(message)
+                while not inbox.empty():
+                    self._note(inbox.get_nowait())
+                await self._mind_latest(client)
+
+    def _note(self, message: aiomqtt.Message) -> None:
+        self._tries = 0
+        topic = message.topic.value.removeprefix(self._prefix)
+        if not message.payload:
+            self._states.pop(topic, None)
+        elif topic in self._states or len(self._states) < MOST_STATES:
+            try:
+                self._states[topic] = State(message, time.monotonic())
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                self.unreadable += 1
+
+    async def _mind_latest(self, client: aiomqtt.Client) -> None:
+        """Stop hearing `latest/` when nobody has asked for a while."""
+        if self._hears_latest and time.monotonic() > self._asked_until_s:
+            self._hears_latest = False
+            await client.unsubscribe(f"{self._prefix}latest/#")
+
+    # --- what others ask ----------------------------------------------------------------------------
+    async def latest(self) -> dict[tuple[str, str], bytes]:
+        """Every symbol's `latest/` payload with its age by now, by exchange and symbol. Empty without a broker."""
+        self._asked_until_s = time.monotonic() + ASKED_S
+        client = self._client
+        if client is not None and not self._hears_latest:
+            self._hears_latest = True
+            self._settled_s = time.monotonic() + SETTLE_S
+            with suppress(aiomqtt.MqttError):
+                await client.subscribe(f"{self._prefix}latest/#", 0)
+        await asyncio.sleep(max(0.0, self._settled_s - time.monotonic()))
+        return {
+            (parts[1], parts[2]): _aged(state)
+            for topic, state in self._living("latest")
+            if len(parts := topic.split("/")) == 3
+        }
+
+    def health(self) -> dict[str, Any]:
+        """The newest health of bridge and feeds, by the topic's rest."""
+        return {topic.partition("/")[2]: Raw(state.payload) for topic, state in self._living("health")}
+
+    def instruments(self) -> dict[tuple[str, str], dict[str, Raw]]:
+        """Every instrument of the catalogues, by exchange and symbol."""
+        return {
+            (topic.split("/")[1], str(msgspec.json.decode(one["symbol"]))): one
+            for topic, state in self._living("catalogue")
+            for one in state.instruments
+            if "symbol" in one
+        }
+
+    def _living(self, root: str) -> list[tuple[str, State]]:
+        now_s = time.monotonic()
+        for topic in [topic for topic, state in self._states.items() if state.until_s and state.until_s < now_s]:
+            del self._states[topic]
+        return [(topic, state) for topic, state in sorted(self._states.items()) if topic.startswith(root + "/")]
+
+
+def _aged(state: State) -> bytes:
+    """`age_ms` as of now: what it was when sent, the time with the broker, the time with us."""
+    aged_ms = state.age_ms + int((time.monotonic() - state.received_s) * 1000)
+    return msgspec.json.encode({**state.fields, "age_ms": aged_ms})

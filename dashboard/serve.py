@@ -1,0 +1,130 @@
+"""The dashboard's process: page, recorder and live states, each supervised; one that dies ends it all, plainly."""
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+import uvloop
+
+from bridge.errors import SettingsError, StoreError
+from bridge.settings import Settings
+from dashboard.api import Api
+from dashboard.app import create_app
+from dashboard.history.recorder import Recorder
+from dashboard.history.sqlite import SqliteHistory
+from dashboard.live import LiveStates
+
+FLUSH_S = 2.0
+"""How long a stop may wait for the last commit; what it does not store, the broker keeps."""
+CLOSE_S = 1.0
+WRONG_SETTINGS = 2
+TASK_DIED = 3
+SESSION_FLAG = "recorder-session"
+log = logging.getLogger(__name__)
+
+
+def run(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT; the exit code: 0 stopped, 2 cannot start as configured, 3 a part died."""
+    try:
+        settings.broker.secret()
+        with bind(settings.dashboard.host, settings.dashboard.port) as listener:
+            history = open_history(settings)
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                return runner.run(serve(settings, listener, history))
+    except (SettingsError, StoreError) as error:
+        log.error("%s", error)
+        return WRONG_SETTINGS
+
+
+def open_history(settings: Settings) -> SqliteHistory | None:
+    """The history, or None where it is switched off. Raises StoreError."""
+    if not settings.history.enabled:
+        return None
+    return SqliteHistory(settings.data_dir / "history.sqlite", settings.history)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """The page's listening socket (port 0: any free one). Raises SettingsError if it cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=128)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise SettingsError(f"dashboard.host = {host}, dashboard.port = {port}: {reason}: set another port") from error
+
+
+async def serve(settings: Settings, listener: socket.socket, history: SqliteHistory | None) -> int:
+    """Run all parts until a signal comes or one dies; then flush, close, and say how it ended. Closes the history."""
+    live = LiveStates(settings)
+    flag = settings.data_dir / SESSION_FLAG
+    recorder = Recorder(history, settings, lambda: touch(flag)) if history is not None else None
+    app = create_app(Api(settings, live, history, recorder), settings.dashboard.mqtt_websocket_port)
+    server = Server(
+        uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none", server_header=False)
+    )
+    parts: dict[str, Callable[[], Awaitable[None]]] = {
+        "page": lambda: server.serve([listener]),
+        "live states": live.run,
+    }
+    if recorder is not None:
+        parts["recorder"] = recorder.run
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    log.info("the page: http://%s:%s/", *listener.getsockname()[:2])
+    try:
+        return await supervise(parts, stop, lambda: finish(server, recorder))
+    finally:
+        if history is not None:
+            history.close()
+
+
+async def supervise(
+    parts: dict[str, Callable[[], Awaitable[None]]], stop: asyncio.Event, finish: Callable[[], Awaitable[None]]
+) -> int:
+    """Run every part until `stop`; then `finish` and end them. TASK_DIED if one ends by itself."""
+    tasks: dict[asyncio.Future[Any], str] = {asyncio.ensure_future(part()): name for name, part in parts.items()}
+    stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
+        died = [(name, task) for task, name in tasks.items() if task.done()]
+        for name, task in died:
+            log.critical("the %s died: everything stops", name, exc_info=task.exception())
+        await finish()
+    finally:
+        for task in (*tasks, stopping):
+            task.cancel()
+        await asyncio.wait([*tasks, stopping], timeout=CLOSE_S)
+    return TASK_DIED if died else 0
+
+
+async def finish(server: uvicorn.Server, recorder: Recorder | None) -> None:
+    """The last commit, within its time; the page closes meanwhile."""
+    server.should_exit = True
+    if recorder is not None:
+        try:
+            await asyncio.wait_for(recorder.finish(), FLUSH_S)
+        except TimeoutError:
+            log.warning("the last commit takes too long: what it does not store, the broker keeps")
+
+
+def touch(flag: Path) -> None:
+    """Tell whoever owns the broker that it has the recorder's session now, and should save it."""
+    try:
+        flag.touch()
+    except OSError as error:
+        log.warning("%s: %s", flag, error.strerror)
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: the process has one place for them."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

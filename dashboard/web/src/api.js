@@ -1,0 +1,54 @@
+/** The dashboard's HTTP API, and its time of day: charts ask for ranges by the server's clock, not the laptop's. */
+
+const WITHIN_MS = 10_000;
+
+export class Api {
+  #offsetMs = 0;
+
+  /** Milliseconds since the epoch by the server's clock, as exact as its Date header: a second. */
+  nowMs() {
+    return Date.now() + this.#offsetMs;
+  }
+
+  /** @throws {Error} with a sentence when there is no answer */
+  connect() {
+    return this.#get("connect");
+  }
+
+  /**
+   * Candles, oldest first. @param {{exchange: string, symbol: string, interval: string, fromS: number, toS: number, limit: number}} wish
+   * @returns {Promise<{rows: object[], next?: number}>} `toS` is exclusive
+   */
+  candles({ exchange, symbol, interval, fromS, toS, limit }) {
+    const path = `history/${encodeURIComponent(exchange)}/${encodeURIComponent(symbol)}`;
+    return this.#get(path, { from: ns(fromS), to: ns(toS), interval, limit });
+  }
+
+  /** @returns {Promise<{rows: object[]}>} gaps that touch the range */
+  gaps({ exchange, symbol, fromS, toS }) {
+    return this.#get("gaps", { exchange, symbol, from: ns(fromS), to: ns(toS) });
+  }
+
+  async #get(path, query = {}) {
+    const url = `api/v1/${path}?${new URLSearchParams(query)}`;
+    const answer = await fetch(url, { signal: AbortSignal.timeout(WITHIN_MS), headers: { accept: "application/json" } });
+    this.#adjust(answer.headers.get("date"));
+    if (!answer.ok) throw new Error(await reason(answer));
+    return answer.json();
+  }
+
+  #adjust(date) {
+    const told = date === null ? NaN : Date.parse(date);
+    if (Number.isFinite(told)) this.#offsetMs = told - Date.now();
+  }
+}
+
+/** Seconds as nanoseconds in text: a JavaScript number would lose the last digits. */
+function ns(seconds) {
+  return `${BigInt(Math.floor(seconds)) * 1_000_000_000n}`;
+}
+
+async function reason(answer) {
+  const told = await answer.json().catch(() => null); // an error page is no JSON: its status says enough
+  return typeof told?.error === "string" ? told.error : `the dashboard answers ${answer.status}`;
+}

@@ -1,0 +1,163 @@
+/** Draws candles and volume with lightweight-charts, in the page's colours and the viewer's time zone. */
+
+import { CandlestickSeries, ColorType, CrosshairMode, HistogramSeries, createChart } from "lightweight-charts";
+
+import { holes, withHoles } from "./candles.js";
+import { Shade } from "./shade.js";
+
+const NEAR_THE_LEFT = 30; // bars left of the view when older ones are asked for
+const SHOWN_AT_FIRST = 120;
+const DAY_S = 86_400;
+/** The licence asks for a link to TradingView: the page's foot has it. The logo brings a style our policy forbids. */
+const ATTRIBUTION_LOGO = false;
+
+export class Chart {
+  #chart;
+  #candles;
+  #volume;
+  #shade = new Shade();
+  #list = [];
+  #stepS = 60;
+  #colours = {};
+  #dark = window.matchMedia("(prefers-color-scheme: dark)");
+
+  /** @param {HTMLElement} place @param {{older(): void, legend(candle: object | null, gap: object | null): void}} on */
+  constructor(place, on) {
+    this.#chart = createChart(place, { autoSize: true, layout: { attributionLogo: ATTRIBUTION_LOGO } });
+    this.#candles = this.#chart.addSeries(CandlestickSeries, { borderVisible: false });
+    this.#volume = this.#chart.addSeries(HistogramSeries, { priceScaleId: "", lastValueVisible: false, priceLineVisible: false });
+    this.#candles.priceScale().applyOptions({ scaleMargins: { top: 0.08, bottom: 0.24 } });
+    this.#volume.priceScale().applyOptions({ scaleMargins: { top: 0.84, bottom: 0 } });
+    this.#candles.attachPrimitive(this.#shade);
+    this.#chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
+      if (range !== null && range.from < NEAR_THE_LEFT && this.#list.length) on.older();
+    });
+    this.#chart.subscribeCrosshairMove((at) => {
+      on.legend(at.seriesData?.get(this.#candles) ?? null, at.time === undefined ? null : this.#shade.at(at.time));
+    });
+    this.#dark.addEventListener("change", () => this.#paint());
+    this.#paint();
+  }
+
+  /** Another symbol or interval: an empty chart. @param {number} places of the price's digits */
+  begin(stepS, places) {
+    this.#stepS = stepS;
+    this.#list = [];
+    this.#chart.applyOptions(times(stepS));
+    this.places(places);
+    this.#candles.setData([]);
+    this.#volume.setData([]);
+    this.shade([]);
+    this.#chart.priceScale("right").applyOptions({ autoScale: true });
+  }
+
+  places(places) {
+    const priceFormat = { type: "custom", minMove: 10 ** -places, formatter: (price) => price.toFixed(places) };
+    this.#candles.applyOptions({ priceFormat });
+  }
+
+  /** All candles, oldest first; the view stays where it was. */
+  set(candles) {
+    const isFirst = this.#list.length === 0;
+    const scale = this.#chart.timeScale();
+    const seen = scale.getVisibleRange();
+    this.#list = withHoles(candles, this.#stepS);
+    this.#candles.setData(this.#list);
+    this.#volume.setData(this.#list.map((candle) => this.#bar(candle)));
+    if (isFirst) scale.setVisibleLogicalRange({ from: this.#list.length - SHOWN_AT_FIRST, to: this.#list.length + 4 });
+    else if (seen !== null) scale.setVisibleRange(seen);
+  }
+
+  /** The running candle, or one closed just before it. */
+  update(candle) {
+    const last = this.#list.at(-1);
+    if (last !== undefined && candle.time > last.time) {
+      for (const hole of holes(last.time, candle.time, this.#stepS)) this.#push(hole);
+    }
+    if (last === undefined || candle.time >= last.time) this.#push(candle);
+    else this.#mend(candle);
+  }
+
+  /** Empty slots up to now: a gap that still runs grows before one's eyes. */
+  reach(nowS) {
+    const last = this.#list.at(-1);
+    if (last === undefined) return;
+    for (const hole of holes(last.time, nowS, this.#stepS)) this.#push(hole);
+  }
+
+  /** @param {{fromS: number, toS: number, words: string}[]} gaps in any seconds; shaded over whole slots */
+  shade(gaps) {
+    const [first, last] = [this.#list[0]?.time, this.#list.at(-1)?.time];
+    const slot = (s) => Math.floor(s / this.#stepS) * this.#stepS;
+    const end = (gap) => Math.min(last, slot(Math.max(gap.fromS, gap.toS - 1)));
+    const bands = gaps
+      .filter((gap) => first !== undefined && gap.toS >= first && slot(gap.fromS) <= last)
+      .map((gap) => ({ ...gap, fromS: Math.max(first, slot(gap.fromS)), toS: end(gap) }));
+    this.#shade.show(bands, this.#colours.gap);
+  }
+
+  /** Whether a candle is missing between the two times. */
+  isMissing(fromS, toS) {
+    return this.#list.some((one) => one.close === undefined && one.time + this.#stepS > fromS && one.time <= toS);
+  }
+
+  get last() {
+    return this.#list.findLast((one) => one.close !== undefined) ?? null;
+  }
+
+  #push(candle) {
+    if (this.#list.at(-1)?.time === candle.time) this.#list.pop();
+    this.#list.push(candle);
+    this.#candles.update(candle);
+    this.#volume.update(this.#bar(candle));
+  }
+
+  #mend(candle) {
+    const index = this.#list.findLastIndex((one) => one.time === candle.time);
+    if (index < 0) return;
+    this.#list[index] = candle;
+    this.#candles.update(candle, true);
+    this.#volume.update(this.#bar(candle), true);
+  }
+
+  #bar({ time, open, close, volume }) {
+    if (close === undefined) return { time };
+    return { time, value: volume, color: close >= open ? this.#colours.upSoft : this.#colours.downSoft };
+  }
+
+  #paint() {
+    const style = getComputedStyle(document.documentElement);
+    const colour = (name) => style.getPropertyValue(`--${name}`).trim();
+    this.#colours = { gap: colour("gap"), upSoft: colour("up-soft"), downSoft: colour("down-soft") };
+    const [up, down] = [colour("up"), colour("down")];
+    this.#chart.applyOptions(look(colour));
+    this.#candles.applyOptions({ upColor: up, downColor: down, wickUpColor: up, wickDownColor: down });
+    this.#volume.setData(this.#list.map((candle) => this.#bar(candle)));
+  }
+}
+
+function look(colour) {
+  const [line, text, label] = [colour("line"), colour("muted"), colour("label")];
+  const crosshair = { color: text, labelBackgroundColor: label };
+  return {
+    layout: { background: { type: ColorType.Solid, color: colour("card") }, textColor: text, fontFamily: colour("font") },
+    grid: { vertLines: { color: line }, horzLines: { color: line } },
+    crosshair: { mode: CrosshairMode.Normal, vertLine: crosshair, horzLine: crosshair },
+    rightPriceScale: { borderVisible: false },
+    timeScale: { borderVisible: false, timeVisible: true, secondsVisible: false },
+  };
+}
+
+/** Times in the viewer's zone (the library itself only knows UTC); days are days of UTC, as exchanges cut them. */
+function times(stepS) {
+  const timeZone = stepS >= DAY_S ? "UTC" : undefined;
+  const format = (wish) => new Intl.DateTimeFormat([], { ...wish, timeZone });
+  const day = format({ day: "numeric", month: "short" });
+  const time = format({ hour: "2-digit", minute: "2-digit", hour12: false });
+  const byKind = [format({ year: "numeric" }), format({ month: "short" }), day, time, time];
+  const whole = (s) => (stepS >= DAY_S ? day.format(s * 1000) : `${day.format(s * 1000)} ${time.format(s * 1000)}`);
+  return {
+    localization: { timeFormatter: whole },
+    timeScale: { tickMarkFormatter: (s, kind) => byKind[kind].format(s * 1000) },
+  };
+}

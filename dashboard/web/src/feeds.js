@@ -1,0 +1,67 @@
+/** What each feed and the bridge say of themselves, and since when they say nothing. Pure. */
+
+import { HEARTBEAT_MS, receipt, silenceMs } from "./age.js";
+
+const MOST_FEEDS = 200;
+const FINAL = new Set(["offline", "stopped"]);
+
+export class Feeds {
+  /** @type {Map<string, object>} by topic path: `kucoin`, `kucoin/2`, `bridge` */
+  #heard = new Map();
+  #givenS;
+
+  /** @param {number} givenS the expiry that health is published with, s */
+  constructor(givenS) {
+    this.#givenS = givenS;
+  }
+
+  /**
+   * @param {{exchange: string, rest: string}} place @param {{payload: Uint8Array, retain: boolean, expiryS?: number}} message
+   * @throws {SyntaxError} for a payload that is no JSON
+   */
+  hear(place, message, atMs) {
+    const name = place.rest ? `${place.exchange}/${place.rest}` : place.exchange;
+    if (message.payload.length === 0) {
+      this.#heard.delete(name);
+      return;
+    }
+    if (!this.#heard.has(name) && this.#heard.size >= MOST_FEEDS) return;
+    const told = JSON.parse(new TextDecoder().decode(message.payload));
+    if (told === null || typeof told !== "object") throw new SyntaxError("health is no object");
+    this.#heard.set(name, { name, of: place.exchange, told, receipt: receipt(message, this.#givenS, atMs), wall: new Date() });
+  }
+
+  /** Feeds by name, the bridge last. @returns {{name: string, status: string, reason: string, told: object}[]} */
+  list(nowMs) {
+    const shown = [...this.#heard.values()].map((feed) => shownNow(feed, nowMs));
+    return shown.sort((a, b) => (a.of === "bridge") - (b.of === "bridge") || (a.name < b.name ? -1 : 1));
+  }
+
+  /** Whether this exchange's source has no bid and ask at all (a whole-market stream without a book). */
+  bookless(exchange) {
+    for (const { of, told } of this.#heard.values()) {
+      if (of === exchange && told.whole_market === true && told.book === false) return true;
+    }
+    return false;
+  }
+
+  /**
+   * Why no price of any feed is to be believed, or null: every bridge is offline, stopped or silent.
+   * @returns {{status: string, since: Date} | null}
+   */
+  bridgeAway(nowMs) {
+    const bridges = this.list(nowMs).filter((feed) => feed.of === "bridge");
+    if (bridges.length === 0 || bridges.some((bridge) => bridge.status === "online")) return null;
+    return { status: bridges[0].status, since: bridges[0].since };
+  }
+}
+
+function shownNow({ name, of, told, receipt: got, wall }, nowMs) {
+  const silence = silenceMs(got, nowMs);
+  const silent = silence > HEARTBEAT_MS && !FINAL.has(told.status);
+  return {
+    name, of, told, since: wall,
+    status: silent ? "silent" : String(told.status ?? "unknown"),
+    reason: silent ? "no word from it" : String(told.reason ?? ""),
+  };
+}

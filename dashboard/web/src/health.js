@@ -1,0 +1,61 @@
+/** Draws the feeds' own words: one card for each feed, the bridge last. */
+
+import { byId, element, mark, say } from "./dom.js";
+
+const FIGURES = [
+  ["Symbols", (told) => told.symbols],
+  ["Old", (told) => told.stale_count],
+  ["Reconnects", (told) => told.reconnects],
+  ["Open gaps", (told) => told.gaps_open],
+  ["Lag", (told) => (told.lag_ms?.p50 === undefined ? undefined : `${Math.round(told.lag_ms.p50)} ms`)],
+  ["Version", (told) => (told.connection === undefined ? undefined : told.version)],
+];
+const GOOD = new Set(["online"]);
+const RESTING = new Set(["quiet", "connecting"]);
+
+export class HealthView {
+  #list = byId("feeds");
+  #cards = new Map();
+
+  /** @param {{name: string, status: string, reason: string, told: object}[]} feeds from Feeds.list() */
+  draw(feeds) {
+    const names = new Set(feeds.map((feed) => feed.name));
+    for (const [name, card] of this.#cards) {
+      if (names.has(name)) continue;
+      card.item.remove();
+      this.#cards.delete(name);
+    }
+    feeds.forEach((feed, index) => this.#show(feed, index));
+    byId("no-feeds").hidden = feeds.length > 0;
+  }
+
+  #show(feed, index) {
+    let card = this.#cards.get(feed.name);
+    if (card === undefined) this.#cards.set(feed.name, (card = makeCard()));
+    if (this.#list.children[index] !== card.item) this.#list.insertBefore(card.item, this.#list.children[index] ?? null);
+    say(card.name, feed.name);
+    say(card.status, feed.status);
+    mark(card.item, "class", `feed ${tone(feed.status)}`);
+    say(card.reason, feed.reason);
+    card.figures.forEach(({ box, value }, which) => {
+      const figure = FIGURES[which][1](feed.told);
+      box.hidden = figure === undefined || figure === null;
+      say(value, String(figure));
+    });
+  }
+}
+
+function tone(status) {
+  if (GOOD.has(status)) return "good";
+  return RESTING.has(status) ? "resting" : "bad";
+}
+
+function makeCard() {
+  const [name, status, reason] = [element("h3"), element("span", { class: "status" }), element("p", { class: "why" })];
+  const figures = FIGURES.map(([label]) => {
+    const value = element("dd");
+    return { value, box: element("div", {}, element("dt", {}, label), value) };
+  });
+  const list = element("dl", {}, ...figures.map(({ box }) => box));
+  return { name, status, reason, figures, item: element("li", {}, element("div", { class: "title" }, name, status), reason, list) };
+}

@@ -1,0 +1,165 @@
+/** Starts the page: asks the dashboard where the broker is, and puts the parts together. */
+
+import { Api } from "./api.js";
+import { INTERVALS_S } from "./candles.js";
+import { Chart } from "./chart.js";
+import { Detail } from "./detail.js";
+import { byId, element, mark, say } from "./dom.js";
+import { Page } from "./page.js";
+import { Screen, showNotices } from "./screen.js";
+import { Remembered, browserStorage } from "./store.js";
+import { SymbolView } from "./symbol.js";
+import { Table } from "./table.js";
+
+const RETRY_MS = 3_000;
+const TEND_MS = 1_000;
+const LOOK_AGAIN_MS = 15_000;
+const FIRST_SYMBOL = "BTC-USDT";
+const WORDS = new Set(["symbol"]); // sorted from A to Z at the first click, numbers from the greatest
+
+class Application {
+  #api;
+  #interval = "1m";
+  #lookAt = 0;
+  #place;
+
+  constructor(api, connect) {
+    this.#api = api;
+    this.#place = placeIn(connect);
+    this.remembered = new Remembered(browserStorage());
+    this.detail = new Detail();
+    this.page = new Page(connect, {
+      news: () => this.screen.want(),
+      link: () => this.screen.slowly(),
+      candle: (told) => this.symbol.hearCandle(told),
+      gap: (gap) => this.symbol.hearGap(gap),
+      back: () => this.symbol.reload(),
+    });
+    const table = new Table({
+      star: (key) => this.#star(key), open: (key) => this.#choose(key),
+      sort: (column) => this.#sort(table, column), moved: () => this.screen?.want(),
+    });
+    this.screen = new Screen({ page: this.page, table, detail: this.detail, remembered: this.remembered });
+    const chart = new Chart(byId("chart"), {
+      older: () => this.symbol.older(), legend: (candle, gap) => this.detail.legend(candle, gap),
+    });
+    this.symbol = new SymbolView(api, chart, () => this.page.now(), (text) => say(byId("chart-note"), text));
+    say(byId("instance"), connect.instance && connect.instance !== "tickbridge" ? String(connect.instance) : "");
+  }
+
+  start() {
+    this.#showIntervals();
+    byId("search").addEventListener("input", (event) => {
+      this.screen.search = event.target.value.slice(0, 100);
+      byId("scroller").scrollTop = 0;
+      this.screen.want(true);
+    });
+    byId("finder").addEventListener("submit", (event) => event.preventDefault());
+    window.addEventListener("hashchange", () => this.#tend());
+    window.addEventListener("online", () => this.page.broker.renew("a new network"));
+    document.addEventListener("visibilitychange", () => document.hidden || this.#tend());
+    window.setInterval(() => this.#tend(), TEND_MS);
+    this.#tend();
+  }
+
+  #tend() {
+    this.page.tend();
+    this.#openWished();
+    const row = this.page.prices.rows.get(this.screen.chosen);
+    if (row?.price && row.receipt && !this.page.isAway) this.symbol.hearPrice(row.price, row.timeS);
+    this.screen.slowly();
+    if (!this.page.broker.link.connected && this.page.now() > this.#lookAt) this.#lookAgain();
+  }
+
+  /** A dashboard that came back may have another broker port: then the page begins anew. */
+  async #lookAgain() {
+    this.#lookAt = this.page.now() + LOOK_AGAIN_MS;
+    try {
+      if (placeIn(await this.#api.connect()) !== this.#place) window.location.reload();
+    } catch (error) {
+      console.warn("tickbridge: the dashboard does not answer: %s", error);
+    }
+  }
+
+  #openWished() {
+    const { rows } = this.page.prices;
+    const wished = keyInHash();
+    if (rows.has(wished) && wished !== this.screen.chosen) this.#open(wished);
+    if (this.screen.chosen !== null || rows.size === 0) return;
+    const known = [...rows.values()];
+    const first = known.find((row) => this.remembered.favourites.has(row.key)) ?? known.find((row) => row.symbol === FIRST_SYMBOL);
+    this.#open((first ?? known[0]).key);
+  }
+
+  #choose(key) {
+    window.history.replaceState(null, "", `#${key.split("/").map(encodeURIComponent).join("/")}`);
+    this.#open(key);
+  }
+
+  #open(key) {
+    const row = this.page.prices.rows.get(key);
+    if (row === undefined) return;
+    const places = this.page.steps.of(key, row.price);
+    this.screen.chosen = key;
+    this.page.follow(row);
+    this.detail.begin(places);
+    mark(byId("chart"), "aria-label", `Candles of ${row.symbol} on ${row.exchange}, ${this.#interval}`);
+    this.symbol.open({ exchange: row.exchange, symbol: row.symbol, interval: this.#interval }, places);
+    this.screen.want();
+  }
+
+  #star(key) {
+    this.remembered.toggle(key);
+    this.screen.want(true);
+  }
+
+  #sort(table, column) {
+    const { column: last, descending } = this.remembered.sort;
+    this.remembered.sort = { column, descending: column === last ? !descending : !WORDS.has(column) };
+    table.showSort(this.remembered.sort);
+    this.screen.want(true);
+  }
+
+  #showIntervals() {
+    const buttons = Object.keys(INTERVALS_S).map((interval) => element("button", { type: "button" }, interval));
+    const press = () => buttons.forEach((one) => mark(one, "aria-pressed", String(one.textContent === this.#interval)));
+    byId("intervals").append(...buttons);
+    byId("intervals").addEventListener("click", (event) => {
+      if (!buttons.includes(event.target)) return;
+      this.#interval = event.target.textContent;
+      press();
+      if (this.screen.chosen !== null) this.#open(this.screen.chosen);
+    });
+    press();
+  }
+}
+
+/** What tells one broker from another, as text. */
+function placeIn({ mqtt, prefix }) {
+  return JSON.stringify([mqtt, prefix]);
+}
+
+function keyInHash() {
+  try {
+    return window.location.hash.slice(1).split("/").map(decodeURIComponent).join("/");
+  } catch (error) {
+    if (!(error instanceof URIError)) throw error;
+    return "";
+  }
+}
+
+async function main() {
+  const api = new Api();
+  for (;;) {
+    try {
+      new Application(api, await api.connect()).start();
+      return;
+    } catch (error) {
+      console.warn("tickbridge: cannot start: %s", error);
+      showNotices([{ kind: "bad", text: `The dashboard does not answer – trying again (${error.message})` }]);
+    }
+    await new Promise((resolve) => window.setTimeout(resolve, RETRY_MS));
+  }
+}
+
+main();

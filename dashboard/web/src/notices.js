@@ -1,0 +1,44 @@
+/** What the page must say above all prices. Pure: facts in, sentences out, the gravest first. */
+
+import { bytes, clock } from "./format.js";
+
+const OLD = "prices below are old";
+
+/**
+ * @param {{link: object, bridge: object | null, demo: boolean, whole: object | null, refused: number}} facts
+ *   `link`: the broker's {connected, since, reason, ever}; `bridge`: Feeds.bridgeAway()
+ * @returns {{kind: "bad" | "demo" | "quiet", text: string}[]}
+ */
+export function notices({ link, bridge, demo, whole, refused }) {
+  const all = [];
+  if (!link.connected) all.push({ kind: "bad", text: brokerAway(link) });
+  else if (bridge !== null) all.push({ kind: "bad", text: bridgeAway(bridge) });
+  if (demo) all.push({ kind: "demo", text: "Demo: simulated prices" });
+  if (refused > 0) all.push({ kind: "quiet", text: `${refused} updates of further symbols are not shown: the table is full` });
+  if (whole && whole.on === false) all.push({ kind: "quiet", text: wholeMarket(whole) });
+  return all;
+}
+
+/** Why no price is to be believed, in the few words of a row, or null. */
+export function awayWords(link, bridge) {
+  if (!link.connected) return "broker away";
+  if (bridge === null) return null;
+  return bridge.status === "silent" ? "bridge silent" : `bridge ${bridge.status}`;
+}
+
+function brokerAway({ since, reason, ever }) {
+  const why = reason ? ` (${reason})` : "";
+  if (!ever) return `Broker not reached since ${clock(since)}${why} – trying again`;
+  return `Broker away since ${clock(since)} – ${OLD}${why}`;
+}
+
+function bridgeAway({ status, since }) {
+  if (status === "silent") return `No word from the bridge since ${clock(since)} – ${OLD}`;
+  return `Bridge ${status}, heard at ${clock(since)} – ${OLD}`;
+}
+
+function wholeMarket(whole) {
+  const cost = Number(whole.bytes_a_day);
+  const told = Number.isFinite(cost) && cost > 0 ? ` would take about ${bytes(cost)} a day` : " is one setting away";
+  return `This is the watchlist. The whole market${told}; the setting is whole_market.`;
+}

@@ -1,0 +1,108 @@
+/** Draws the page: at most once a frame, and the slow parts once a second. */
+
+import { parted } from "./decimal.js";
+import { byId, element, mark, say } from "./dom.js";
+import { HealthView } from "./health.js";
+import { arrange } from "./order.js";
+
+const REORDER_MS = 1000;
+
+export class Screen {
+  #page;
+  #table;
+  #detail;
+  #remembered;
+  #health = new HealthView();
+  #list = [];
+  #rows = -1;
+  #orderedAt = -Infinity;
+  #wanted = false;
+  search = "";
+  /** The open row's key. */ chosen = null;
+
+  /** @param {{page: object, table: object, detail: object, remembered: object}} parts */
+  constructor({ page, table, detail, remembered }) {
+    this.#page = page;
+    this.#table = table;
+    this.#detail = detail;
+    this.#remembered = remembered;
+    table.showSort(remembered.sort);
+  }
+
+  /** Something changed: draw in the next frame. `reorder` for what must be in its new place at once. */
+  want(reorder = false) {
+    if (reorder) this.#orderedAt = -Infinity;
+    if (this.#wanted) return;
+    this.#wanted = true;
+    requestAnimationFrame(() => {
+      this.#wanted = false;
+      this.#draw();
+    });
+  }
+
+  /** The slow parts: notices, feeds, counts, the title. */
+  slowly() {
+    this.#drawNotices();
+    this.#health.draw(this.#page.feeds.list(this.#page.now()));
+    this.#count();
+    const row = this.#page.prices.rows.get(this.chosen);
+    document.title = row?.price ? `${parted(row.price, this.#page.steps.known(row.key))[0]} ${row.symbol} · Tickbridge` : "Tickbridge";
+    this.want();
+  }
+
+  #draw() {
+    this.#page.prices.absorb();
+    this.#order();
+    const { favourites } = this.#remembered;
+    this.#table.draw(this.#list, (row) => ({
+      verdict: this.#page.verdict(row),
+      favourite: favourites.has(row.key),
+      chosen: row.key === this.chosen,
+      bookless: this.#page.feeds.bookless(row.exchange),
+      places: this.#page.steps.known(row.key),
+    }));
+    const row = this.#page.prices.rows.get(this.chosen);
+    if (row) this.#drawDetail(row);
+  }
+
+  #drawDetail(row) {
+    const known = this.#page.steps.known(row.key);
+    this.#detail.draw(row, this.#page.verdict(row), this.#page.feeds.bookless(row.exchange), known);
+  }
+
+  #order() {
+    const nowMs = this.#page.now();
+    const { rows } = this.#page.prices;
+    const isDue = nowMs - this.#orderedAt > REORDER_MS && !this.#table.isHeld;
+    if (!isDue && rows.size === this.#rows) return;
+    this.#rows = rows.size;
+    this.#orderedAt = nowMs;
+    const { favourites, sort } = this.#remembered;
+    this.#list = arrange(rows.values(), { search: this.search, ...sort, favourites, nowMs });
+  }
+
+  #count() {
+    const rows = [...this.#page.prices.rows.values()];
+    const old = rows.filter((row) => this.#page.verdict(row).kind === "stale").length;
+    const shown = this.search.trim() ? `${this.#list.length} of ${rows.length} prices` : `${rows.length} prices`;
+    say(byId("count"), old ? `${shown} · ${old} old` : shown);
+  }
+
+  #drawNotices() {
+    const told = this.#page.notices();
+    const { connected } = this.#page.broker.link;
+    const isLive = connected && !this.#page.isAway;
+    mark(byId("link"), "data-live", String(isLive));
+    say(byId("link"), isLive ? "Live" : connected ? "Bridge away" : "Broker away");
+    showNotices(told);
+  }
+}
+
+/** @param {{kind: string, text: string}[]} told shown above all else, and read out when they change */
+export function showNotices(told) {
+  const place = byId("notices");
+  const texts = told.map(({ kind, text }) => `${kind} ${text}`).join("\n");
+  if (place.dataset.told === texts) return;
+  place.dataset.told = texts;
+  place.replaceChildren(...told.map(({ kind, text }) => element("p", { class: kind }, text)));
+}

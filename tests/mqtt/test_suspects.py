@@ -1,0 +1,56 @@
+"""Who is to blame when lines break."""
+
+from bridge.mqtt.suspects import Key, Suspects
+
+MALFORMED, SHUTTING_DOWN = 0x81, 0x8B
+KEY: Key = ("prices/x/A-B", 1, 7)
+
+
+def test_two_breaks_without_an_acknowledgement_make_suspects() -> None:
+    suspects = Suspects()
+    suspects.broke((3, 9), progress=False, code=None)
+    assert suspects.span is None
+    suspects.broke((3, 9), progress=False, code=None)
+    assert suspects.span == (3, 9)
+    assert suspects.states
+
+
+def test_progress_between_breaks_clears_everybody() -> None:
+    suspects = Suspects()
+    for progress in (False, True, False):
+        suspects.broke((3, 9), progress=progress, code=None)
+    assert suspects.span is None
+
+
+def test_one_break_that_blames_a_packet_is_enough() -> None:
+    suspects = Suspects()
+    suspects.broke((3, 9), progress=True, code=MALFORMED)
+    assert suspects.span == (3, 9)
+
+
+def test_a_broker_that_shuts_down_blames_nobody() -> None:
+    suspects = Suspects()
+    for _ in range(5):
+        suspects.broke((3, 9), progress=False, code=SHUTTING_DOWN)
+    assert suspects.span is None
+    assert not suspects.broke_alone(KEY, SHUTTING_DOWN)
+    assert not suspects.broke_alone(KEY, SHUTTING_DOWN)
+    assert not suspects.active
+
+
+def test_what_is_alone_twice_when_the_line_breaks_is_parked() -> None:
+    suspects = Suspects()
+    assert not suspects.broke_alone(KEY, None)
+    assert suspects.broke_alone(KEY, None)
+    assert not suspects.broke_alone(KEY, None)
+
+
+def test_what_is_alone_and_blamed_is_parked_at_once() -> None:
+    assert Suspects().broke_alone(KEY, MALFORMED)
+
+
+def test_an_answered_message_begins_anew() -> None:
+    suspects = Suspects()
+    suspects.broke_alone(KEY, None)
+    suspects.innocent(KEY)
+    assert not suspects.broke_alone(KEY, None)
