@@ -293,6 +293,7 @@ class Bridge:
             "reconnects": figures.reconnects,
             "unacknowledged": self.outbox.unacknowledged,
             "dropped": self.outbox.dropped,
+            "unrepeated": self.outbox.unrepeated or None,
             "refused": refused or None,
             "stalls": self.pulse.stalls,
             "unclocked": self.streams.unclocked or None,
