@@ -1,8 +1,9 @@
 """A KuCoin that tells recorded tickers at a given pace: REST and websocket on one port, frames ready-made.
 
-python -m benchmarks.feeder CAPTURE COUNT BURST PAUSE_S: prints its port; feeds `COUNT` frames to whoever says `go`
-or subscribes to the ticker, in bursts of BURST every PAUSE_S seconds (0: as fast as they are taken). Every lap of the
-recording gets later sequences and times, so that all frames are distinct.
+python -m benchmarks.feeder CAPTURE COUNT BURST PAUSE_S [SYMBOLS]: prints its port; feeds COUNT frames to whoever
+says `go` or subscribes to the ticker, in bursts of BURST every PAUSE_S seconds (0: as fast as they are taken).
+Every lap of the recording gets later sequences and times, so that all frames are distinct. With SYMBOLS the
+frames are told under so many invented names in turn, as the whole market's ticker tells them.
 """
 
 import asyncio
@@ -17,10 +18,11 @@ from aiohttp import WSMsgType, web
 
 SEQUENCE = re.compile(r'"sequence":"(\d+)"')
 TIME = re.compile(r'"time":(\d{13})')
+NAMES = re.compile(r'"subject":"trade.ticker","topic":"/market/ticker:[^"]+"')
 SETTLE_S = 2.0
 
 
-def frames(capture: Path, count: int) -> list[bytes]:
+def frames(capture: Path, count: int, symbols: int = 0) -> list[bytes]:
     """`count` text frames as websocket bytes: recorded tickers, shifted to now by a whole number of minutes."""
     recorded = []
     for line in capture.open():
@@ -32,6 +34,9 @@ def frames(capture: Path, count: int) -> list[bytes]:
     made = []
     for k in range(count):
         lap, text = divmod(k, len(recorded))[0], recorded[k % len(recorded)]
+        if symbols:
+            lap = k
+            text = NAMES.sub(f'"subject":"S{k % symbols}-USDT","topic":"/market/ticker:all"', text)
         text = SEQUENCE.sub(lambda found, lap=lap: f'"sequence":"{int(found[1]) + lap * 10**6}"', text)
         made.append(encode(TIME.sub(lambda found: f'"time":{int(found[1]) + shift - 60_000}', text).encode()))
     return made
@@ -44,11 +49,12 @@ def encode(text: bytes) -> bytes:
 
 
 class Feeder:
-    def __init__(self, made: list[bytes], burst: int, pause_s: float) -> None:
+    def __init__(self, made: list[bytes], burst: int, pause_s: float, symbols: int) -> None:
         self._made = made
         self._burst = burst
         self._pause_s = pause_s
-        self._symbols = sorted({re.search(rb"ticker:([^\"]+)", f)[1].decode() for f in made})  # type: ignore[index]
+        told = {re.search(rb"ticker:([^\"]+)", frame)[1].decode() for frame in made}  # type: ignore[index]
+        self._symbols = [f"S{k}-USDT" for k in range(symbols)] or sorted(told)
         self.port = 0
         self.fed: set[asyncio.Task[None]] = set()
 
@@ -99,8 +105,8 @@ class Feeder:
                     await asyncio.sleep(0.001)
 
 
-async def main(capture: str, count: str, burst: str, pause_s: str) -> None:
-    feeder = Feeder(frames(Path(capture), int(count)), int(burst), float(pause_s))
+async def main(capture: str, count: str, burst: str, pause_s: str, symbols: str = "0") -> None:
+    feeder = Feeder(frames(Path(capture), int(count), int(symbols)), int(burst), float(pause_s), int(symbols))
     app = web.Application()
     app.add_routes(
         [

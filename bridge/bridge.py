@@ -11,6 +11,7 @@ from bridge.clock import Clock, ClockChange
 from bridge.errors import StoreError
 from bridge.exchanges import EXCHANGES
 from bridge.gaps import Gaps
+from bridge.health import lag_ms
 from bridge.identity import Identity, children
 from bridge.ledger import RUNS_KEPT_DAYS, Ledger, Tally, next_run
 from bridge.mqtt.publisher import Publisher
@@ -37,6 +38,7 @@ GAPS_S = 5.0
 HEALTH_S = 10.0
 HEALTH_EXPIRY_S = 30
 DRAIN_S = 2.0
+CLOCK_DIFFERS_MS = 10_000
 BRIDGE = "bridge"
 """The name under which the bridge itself stands beside the exchanges in `errors/` and `health/`."""
 
@@ -64,6 +66,7 @@ class Bridge:
         self._since_ns = self.clock.monotonic_ns()
         self._store_trouble: str | None = None
         self._gaps_changed = False
+        self._differing: set[str] = set()
         self._known_until: dict[str, int] = {}
         self.venues: list[Venue] = []
 
@@ -179,6 +182,10 @@ class Bridge:
         while True:
             for change in self.clock.check():
                 await self._clock_changed(change)
+            run = self.streams.run
+            if run is not None and self.publisher.figures.marker_run > run:
+                log.warning("the broker remembers a later run than ours, of a lost ledger or a wrong clock")
+                await self._next_run(run)
             now_ns, mono = self.clock.now_ns(), self.clock.monotonic_ns()
             for venue in self.venues:
                 venue.tend()
@@ -189,9 +196,22 @@ class Bridge:
             self.troubles.flush(now_ns)
             if mono - told_ns >= HEALTH_S * S:
                 told_ns = mono
+                self._compare_clocks(now_ns)
                 self._children = await asyncio.to_thread(children, self.settings.data_dir)
                 self._put(State(self.names.health(BRIDGE), self._render_health, qos=1, expiry_s=HEALTH_EXPIRY_S))
             await asyncio.sleep(TEND_S)
+
+    def _compare_clocks(self, now_ns: int) -> None:
+        """Where the system cannot tell whether its clock is right, the exchanges' clocks can: said once a change."""
+        for venue in self.venues:
+            lag = lag_ms(venue.feed.lags_ns)
+            wrong = lag is not None and abs(lag["p50"]) > CLOCK_DIFFERS_MS
+            if wrong != (venue.kind.name in self._differing):
+                self._differing ^= {venue.kind.name}
+                differs = f"differs from {venue.kind.title}'s by {lag['p50'] / 1000:.0f} s" if lag and wrong else ""
+                reason = f"our clock {differs or f'agrees with {venue.kind.title} again'}"
+                log.warning("%s", reason)
+                self.troubles.note(Trouble("clock", reason), now_ns)
 
     async def _clock_changed(self, change: ClockChange) -> None:
         log.warning("%s", change.reason)
@@ -199,15 +219,20 @@ class Bridge:
             await self._begin_run()
             self._tell_unclocked()
         elif change.step_ns < 0 and self.streams.run is not None:
-            await self._save()
-            await asyncio.to_thread(self.ledger.end, self.streams.run, self.clock.now_ns(), "clock")
-            await self._begin_run()
+            await self._next_run(self.streams.run)
         self.troubles.note(Trouble("clock", change.reason), self.clock.now_ns())
+
+    async def _next_run(self, run: int) -> None:
+        """End this run, though nothing is missing, and begin another at once."""
+        await self._save()
+        await asyncio.to_thread(self.ledger.end, run, self.clock.now_ns(), "clock")
+        await self._begin_run()
 
     async def _begin_run(self) -> None:
         """A new run, later than any known one; what earlier runs left becomes gaps."""
         now_ns = self.clock.now_ns()
-        run = next_run(now_ns, await asyncio.to_thread(self.ledger.latest_run), self.streams.run or 0)
+        known = (self.streams.run or 0, self.publisher.figures.marker_run)
+        run = next_run(now_ns, await asyncio.to_thread(self.ledger.latest_run), *known)
         changed = self.gaps.recover(await asyncio.to_thread(self.ledger.stopped), now_ns)
         await asyncio.to_thread(self.ledger.begin, run, now_ns, changed)
         self.streams.begin(run)
@@ -299,6 +324,7 @@ class Bridge:
             "unclocked": self.streams.unclocked or None,
             "gaps_forgotten": self.gaps.forgotten or None,
             "store": self._store_trouble,
+            "clock_differs": sorted(self._differing) or None,
             "demo": self.settings.demo or None,
             "children": self._children,
         }

@@ -129,6 +129,8 @@ class Feed:
                     return
             elif _before(tick, last) and self._is_late(series, tick):
                 return
+        if tick.exchange_time_ns is not None:
+            self.lags_ns.append(tick.received_ns - tick.exchange_time_ns)
         if is_sound(tick):
             self._accepted(series, tick)
         elif (sound := self._examined(tick)) is not None:
@@ -161,8 +163,6 @@ class Feed:
         else:
             life.heard(mono_ns, on_line=self._on_line)
         self.last_tick_ns = received_ns
-        if tick.exchange_time_ns is not None:
-            self.lags_ns.append(received_ns - tick.exchange_time_ns)
         if self._streams.publish(stream, body, time_ns, received_ns):
             self.counters.published += 1
         if not series.slot.pending:

@@ -7,6 +7,7 @@ from time import monotonic
 
 import pytest
 
+from bridge.settings import Feed
 from bridge.simulator import Simulator
 from tests.rig import Rig, rigged
 
@@ -231,6 +232,20 @@ async def test_a_symbol_acknowledged_and_then_silent_is_reported(tmp_path: Path,
             told = rig.messages(f"errors/{name}")[0][1]
             assert (told["kind"], told["symbol"]) == ("symbol", "BTC-USDT")
             assert "silent" in told["reason"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("answers", [True, False])
+async def test_by_default_health_is_not_online_20_s_after_a_silent_stall(tmp_path: Path, answers: bool) -> None:
+    async with Simulator(seed=3, rate=60, invented=0) as sim, rigged(sim, tmp_path, Feed()) as rig:
+        await rig.online("kucoin")
+        await rig.until(lambda: rig.state("latest/kucoin/BTC-USDT"))
+        sim.faults["kucoin"].stalled = True
+        sim.faults["kucoin"].ignore_pings = not answers
+        await rig.until(lambda: rig.state("health/kucoin")["status"] != "online", 20)
+        if not answers:
+            await rig.until(lambda: rig.state("latest/kucoin/BTC-USDT")["stale"], 20)
+            assert rig.status("kucoin") == "reconnecting"
 
 
 async def test_the_last_days_candles_come_as_a_fill_before_the_live_ones(rig: Rig) -> None:

@@ -41,6 +41,7 @@ class Connection(asyncio.Protocol):
         self._loop = loop
         self._clock = parts.clock
         self._identity = parts.identity
+        self._figures = parts.figures
         self._states = parts.states
         self._login = login
         self._gather_s = settings.gather_ms / 1000
@@ -188,6 +189,8 @@ class Connection(asyncio.Protocol):
             marker = msgspec.json.decode(self._remembered, type=Marker)
         except msgspec.DecodeError:
             marker = None
+        if marker is not None:
+            self._figures.marker_run = max(self._figures.marker_run, marker.run)
         known = marker is not None and marker.run == self._identity.run
         self._go(marker.position if marker is not None and known else None)
 

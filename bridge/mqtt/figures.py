@@ -21,6 +21,8 @@ class Figures(Struct):
     reason: str = "not connected yet"
     connection: int = 0
     connected_once: bool = False
+    marker_run: int = 0
+    """The latest run that a marker of ours bore: a new run must be later, whatever became of the ledger."""
     reconnects: int = 0
     published: int = 0
     """Stream messages that the broker acknowledged; those sent again count again."""
