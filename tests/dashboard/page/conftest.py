@@ -27,9 +27,9 @@ def bundle() -> None:
         build(node_program())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(bundle: None) -> Iterator[Browser]:
-    """One Chromium for all tests."""
+    """One Chromium for a file's tests: as long as it lives, Playwright's loop runs, and no other test's may."""
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
         pytest.fail("Chromium is not installed: apt-get install chromium")
