@@ -89,7 +89,7 @@ async def test_candles_and_the_doubly_nested_snapshot_come_by_the_clock() -> Non
         candle = await until(ws, lambda told: told["subject"].startswith("trade.candles."))
         assert len(candle["data"]["candles"]) == 7
         snapshot = await until(ws, lambda told: told["subject"] == "trade.snapshot")
-        assert isinstance(snapshot["data"]["data"]["lastTradedPrice"], float)
+        assert isinstance(snapshot["data"]["data"]["lastTradedPrice"], int | float)
         assert snapshot["data"]["data"]["symbol"] == "BTC-USDT"
 
 
