@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 from bridge.errors import FeedLost, FrameError
+from bridge.events import Instrument
 from bridge.exchanges.base import Catalogue, Exchange, Hosts, Refused
 from bridge.rest import Rest
 
@@ -21,25 +22,41 @@ async def load(
     path = folder / f"{kind.name}.json"
     try:
         answer = await rest.ask(kind.catalogue_request(hosts))
-        instruments, refused = kind.read_catalogue(answer)
+        instruments, refused = _read_all(kind, answer)
     except (FeedLost, FrameError) as problem:
         kept = await asyncio.to_thread(_read, path)
         if kept is None:
             raise
-        instruments, refused = kind.read_catalogue(kept)
+        instruments, refused = _read_all(kind, kept)
         log.warning("%s: the catalogue of %s is used, because: %s", kind.name, path, problem)
         return Catalogue(instruments), refused, problem
     await asyncio.to_thread(_keep, path, answer)
     return Catalogue(instruments), refused, None
 
 
+def _read_all(kind: type[Exchange], answer: bytes) -> tuple[list[Instrument], list[Refused]]:
+    instruments, refused = kind.read_catalogue(answer)
+    if not instruments:
+        raise FrameError("the catalogue holds no instrument")
+    return instruments, refused
+
+
 def _read(path: Path) -> bytes | None:
-    return path.read_bytes() if path.exists() else None
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        log.warning("%s cannot be read: %s", path, error)
+        return None
 
 
 def _keep(path: Path, answer: bytes) -> None:
     """Replace the kept answer whole, so that a power cut leaves the old one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_bytes(answer)
-    part.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        part.write_bytes(answer)
+        part.replace(path)
+    except OSError as error:
+        log.warning("%s cannot be written, a start without the exchange would have no catalogue: %s", path, error)

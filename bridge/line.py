@@ -17,6 +17,10 @@ REFUSALS = {401: "unauthorized", 403: "forbidden", 418: "banned", 429: "too many
 """HTTP answers by which an exchange says that it does not want us, rather than that it is broken."""
 
 
+RETRY_AFTER_MOST_S = 3600.0
+"""Longer than this no answer may silence a feed."""
+
+
 class Line(WSListener):
     """An open line. `on_frame` gets each whole message, text or binary, `on_pong` each answer to our ping."""
 
@@ -33,6 +37,8 @@ class Line(WSListener):
     # --- called by picows ---------------------------------------------------------------------------
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
+        if self.gone.is_set():  # given up while it was dialled
+            transport.disconnect(graceful=False)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         try:
@@ -115,13 +121,14 @@ async def open_line(url: str, line: Line, timeout_s: float, max_bytes: int) -> N
         raise FeedLost(f"no connection within {timeout_s:.0f} s") from None
     except picows.WSInvalidStatusError as error:
         raise _status_error(error) from error
-    except (OSError, picows.WSError) as error:
+    except (OSError, picows.WSError, ValueError) as error:  # ValueError: an address that is none
         raise FeedLost(f"no connection: {error}"[:300]) from error
 
 
 def refusal(status: int, retry_after: str | None = None) -> FeedLost:
     """What an HTTP status of an exchange means for its feed. `retry_after` is the header's value, in seconds."""
-    wait_s = float(retry_after) if retry_after and retry_after.isdigit() else None
+    told = retry_after is not None and retry_after.isascii() and retry_after.isdigit() and len(retry_after) < 10
+    wait_s = min(float(retry_after or 0), RETRY_AFTER_MOST_S) if told else None
     if status in REFUSALS:
         return FeedRefused(f"HTTP {status}: {REFUSALS[status]}", retry_after_s=wait_s)
     return FeedLost(f"HTTP {status}")

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from bridge.events import Candle, Digits, Tick, Trade
+from bridge.numbers import number
 
 AHEAD_NS = 10 * 1_000_000_000
 BEHIND_NS = 24 * 3600 * 1_000_000_000
@@ -39,7 +40,8 @@ def is_sound(tick: Tick) -> bool:
     False says nothing: `tick_problem` and `topics.normal` look closer.
     """
     try:
-        six = _six(f"[{tick.price},{tick.size or 0},{tick.bid},{tick.bid_size},{tick.ask},{tick.ask_size}]")
+        size = 0 if tick.size is None else tick.size
+        six = _six(f"[{tick.price},{size},{tick.bid},{tick.bid_size},{tick.ask},{tick.ask_size}]")
     except msgspec.DecodeError:
         return False
     return (
@@ -66,6 +68,8 @@ def tick_problem(tick: Tick) -> str | None:
 def trade_problem(trade: Trade) -> str | None:
     """Price and size above zero and finite, a time near ours."""
     try:
+        for text in (trade.price, trade.size):
+            number(text)
         if not 0 < float(trade.price) < inf:
             return f"price {trade.price[:40]} is not above zero"
         if not 0 < float(trade.size) < inf:
@@ -78,6 +82,15 @@ def trade_problem(trade: Trade) -> str | None:
 def candle_problem(candle: Candle, *, filled: bool = False) -> str | None:
     """Prices above zero, low ≤ open and close ≤ high, volume not negative; not from the future, old only if filled."""
     try:
+        for text in (
+            candle.open,
+            candle.high,
+            candle.low,
+            candle.close,
+            candle.volume,
+            "0" if candle.quote_volume is None else candle.quote_volume,
+        ):
+            number(text)
         low, high = float(candle.low), float(candle.high)
         inside = all(low <= float(price) <= high for price in (candle.open, candle.close))
         if not (low > 0 and high < inf and inside):

@@ -37,8 +37,7 @@ class Streams:
         """A new run: every topic counts from 1 again."""
         self.run = run
         for stream in self._streams.values():
-            stream.n = 0
-            stream.first_ns = 0
+            stream.n = stream.first_ns = stream.time_ns = 0
 
     def stream(self, topic: str) -> Stream:
         """The stream of this topic, made when first asked for."""

@@ -7,12 +7,13 @@ line told (last price, sequence), it never touches a socket, a clock or a log.
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from msgspec import DecodeError, Struct
+from msgspec import DecodeError, Meta, Struct, structs
 
 from bridge.errors import FrameError
-from bridge.events import Candle, Channel, Instrument, Stats, Symbol, Tick, Trade
+from bridge.events import Candle, Channel, Digits, Instrument, Stats, Symbol, Tick, Trade
+from bridge.numbers import number
 from bridge.topics import symbol_problem
 
 MAX_STRANGERS = 1000
@@ -118,6 +119,30 @@ class Catalogue:
         return self.by_symbol[symbol].native
 
 
+Milliseconds = Annotated[int, Meta(ge=0, le=9_000_000_000_000)]
+"""A foreign time in ms, up to the year 2255: whatever lies beyond would not fit 64 bits in ns."""
+MAX_INTEGER = 2**63 - 1
+
+
+def integer(text: str) -> int:
+    """A whole number that fits 64 bits. Raises ValueError."""
+    if not text.isascii() or not text.isdigit() or len(text) > 19 or int(text) > MAX_INTEGER:
+        raise ValueError(f"{text[:40]!r} is no whole number of 64 bits")
+    return int(text)
+
+
+def is_positive(text: str) -> bool:
+    """Whether a foreign text is a number above zero."""
+    try:
+        return float(number(text)) > 0
+    except ValueError:
+        return False
+
+
+def _step(text: Digits | None) -> Digits | None:
+    return text if text is not None and is_positive(text) else None
+
+
 def usable(instruments: Iterable[Instrument]) -> tuple[list[Instrument], list[Refused]]:
     """Part what can become a topic from what cannot. Of two natives with one symbol, the trading one is kept."""
     kept: dict[Symbol, Instrument] = {}
@@ -126,7 +151,8 @@ def usable(instruments: Iterable[Instrument]) -> tuple[list[Instrument], list[Re
         if problem := symbol_problem(one.symbol):
             refused.append(Refused("symbol", f"{one.symbol[:40]!r} {problem}", one.symbol[:40]))
         elif one.symbol not in kept or kept[one.symbol].status != "trading":
-            kept[one.symbol] = one
+            steps = {"price_step": _step(one.price_step), "size_step": _step(one.size_step)}
+            kept[one.symbol] = structs.replace(one, **steps)
     return list(kept.values()), refused
 
 
@@ -167,6 +193,10 @@ class Exchange(ABC):
     def greeted(self) -> bool:
         """Whether the line is ready for subscriptions (KuCoin: after its welcome)."""
         return True
+
+    @abstractmethod
+    def settled(self) -> bool:
+        """Whether every subscription that was sent has been answered."""
 
     @abstractmethod
     def subscribe(self, added: Sequence[Symbol]) -> list[str]:

@@ -5,15 +5,16 @@ Source: Binance's "Web Socket Streams" and "REST API" documentation for spot, an
 """
 
 from collections.abc import Iterator, Sequence
-from typing import ClassVar
+from typing import Annotated, ClassVar
 from urllib.parse import quote
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from bridge.errors import FrameError
 from bridge.events import Candle, Channel, Digits, Instrument, Stats, Symbol, Tick, Trade
 from bridge.exchanges.base import (
+    MAX_INTEGER,
     UNREADABLE,
     Acked,
     Bye,
@@ -25,8 +26,10 @@ from bridge.exchanges.base import (
     HttpRequest,
     Limits,
     Look,
+    Milliseconds,
     Outcome,
     Refused,
+    is_positive,
     reading,
     usable,
 )
@@ -39,7 +42,7 @@ _WHOLE = "!miniTicker@arr"
 class _BookTicker(Struct):
     """{"u":400900217,"s":"BNBUSDT","b":"25.35190000","B":"31.21000000","a":"25.36520000","A":"40.66000000"}"""
 
-    u: int
+    u: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     s: str
     b: str
     B: str
@@ -50,7 +53,7 @@ class _BookTicker(Struct):
 class _MiniTicker(Struct):
     """{"e":"24hrMiniTicker","E":1672515782136,"s":"BNBBTC","c":"0.0025","o":"0.0010","h":…,"l":…,"v":…,"q":…}"""
 
-    E: int
+    E: Milliseconds
     s: str
     c: str
     o: str
@@ -64,18 +67,18 @@ class _AggTrade(Struct):
     """{"e":"aggTrade","E":…,"s":"BNBBTC","a":12345,"p":"0.001","q":"100","T":…,"m":true,…}; m: buyer is maker."""
 
     s: str
-    a: int
+    a: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     p: str
     q: str
-    T: int
+    T: Milliseconds
     m: bool
-    E: int | None = None
+    E: Milliseconds | None = None
 
 
 class _KlineData(Struct):
     """{"t":1672515780000,"i":"1m","o":…,"c":…,"h":…,"l":…,"v":…,"q":…,"x":false,…}; t in ms, x: closed."""
 
-    t: int
+    t: Milliseconds
     i: str
     o: str
     c: str
@@ -165,13 +168,14 @@ _json = msgspec.json.encode
 class _Known:
     """What this line has told of one symbol so far."""
 
-    __slots__ = ("book", "price", "price_time_ns", "size")
+    __slots__ = ("book", "price", "price_time_ns", "size", "trade_id")
 
     def __init__(self) -> None:
         self.price: Digits | None = None
         self.size: Digits | None = None
         self.price_time_ns: int | None = None
         self.book: _BookTicker | None = None
+        self.trade_id = -1
 
 
 class Binance(Exchange):
@@ -204,6 +208,9 @@ class Binance(Exchange):
 
     def unsubscribe(self, removed: Sequence[Symbol]) -> list[str]:
         return list(self._frames("UNSUBSCRIBE", removed))
+
+    def settled(self) -> bool:
+        return not self._pending
 
     def receive(self, frame: bytes, received_ns: int) -> list[Outcome]:
         try:
@@ -239,8 +246,10 @@ class Binance(Exchange):
         outcomes: list[Outcome] = [
             Trade(symbol, received_ns, str(told.a), side, told.p, told.q, told.T * MS, told.a),
         ]
-        if Channel.TICKER in self.wanted:
-            known = self._known.setdefault(symbol, _Known())
+        known = self._known.setdefault(symbol, _Known())
+        # a repeated or late trade, or one that cannot be, moves no price
+        if Channel.TICKER in self.wanted and told.a > known.trade_id and is_positive(told.p) and is_positive(told.q):
+            known.trade_id = told.a
             known.price, known.size, known.price_time_ns = told.p, told.q, told.T * MS
             outcomes.append(_joined(symbol, known, received_ns, told.E))
         return outcomes
@@ -263,7 +272,8 @@ class Binance(Exchange):
         if Channel.STATS in self.wanted:
             outcomes.append(_stats(symbol, told, received_ns))
         known = self._known.setdefault(symbol, _Known())
-        if Channel.TICKER in self.wanted and known.price != told.c:
+        older = known.price_time_ns is not None and known.price_time_ns > told.E * MS
+        if Channel.TICKER in self.wanted and known.price != told.c and not older and is_positive(told.c):
             known.price, known.size, known.price_time_ns = told.c, None, None
             outcomes.append(_joined(symbol, known, received_ns, told.E))
         return outcomes
@@ -332,7 +342,7 @@ class Binance(Exchange):
         if symbol is None:
             return []
         known = self._known.setdefault(symbol, _Known())
-        if known.price is not None:
+        if known.price is not None or not is_positive(row.price):
             return []
         known.price = row.price
         return [_joined(symbol, known, received_ns)]
@@ -355,7 +365,7 @@ class Binance(Exchange):
         """A row: open time (ms), open, high, low, close, volume, close time, quote volume, …"""
         with reading("klines"):
             rows = msgspec.json.decode(
-                answer, type=list[tuple[int, str, str, str, str, str, int, str, Raw, Raw, Raw, Raw]]
+                answer, type=list[tuple[Milliseconds, str, str, str, str, str, int, str, Raw, Raw, Raw, Raw]]
             )
             return [Candle(symbol, received_ns, interval, r[0] * MS, *r[1:6], r[7], closed=True) for r in rows]
 

@@ -25,9 +25,12 @@ from bridge.exchanges.base import (
     HttpRequest,
     Limits,
     Look,
+    Milliseconds,
     Outcome,
     Pong,
     Refused,
+    Send,
+    integer,
     reading,
     usable,
 )
@@ -35,6 +38,9 @@ from bridge.exchanges.base import (
 MS = 1_000_000
 S = 1_000_000_000
 SYMBOLS_PER_SUBSCRIBE = 100
+REASON_SHOWN = 200
+MOST_MISSED_FIRST = (Channel.TICKER, Channel.TRADES, Channel.CANDLES, Channel.STATS)
+"""Subscriptions are paced: what nobody can fill later comes first."""
 _TICKER, _MATCH, _SNAPSHOT, _CANDLES = "/market/ticker:", "/market/match:", "/market/snapshot:", "/market/candles:"
 _FATAL_CODES = (400, 401, 403)
 """An error without a subscription of ours: bad token, ping timeout."""
@@ -45,7 +51,7 @@ class _TickerData(Struct):
     "sequence":"23242050174","size":"0.002","time":1790984011673}"""
 
     sequence: str
-    time: int | None = None
+    time: Milliseconds | None = None
     price: str | None = None
     size: str | None = None
     bestBid: str | None = None  # noqa: N815 (KuCoin's own name)
@@ -95,7 +101,7 @@ class _SnapshotRow(Struct):
     """The 24 h statistics: JSON numbers, kept as raw text for their digits; `datetime` in ms."""
 
     symbol: str
-    datetime: int
+    datetime: Milliseconds
     open: Raw = Raw(b"null")
     high: Raw = Raw(b"null")
     low: Raw = Raw(b"null")
@@ -193,6 +199,9 @@ class KuCoin(Exchange):
     def greeted(self) -> bool:
         return self._welcomed
 
+    def settled(self) -> bool:
+        return not self._pending
+
     def subscribe(self, added: Sequence[Symbol]) -> list[str]:
         return list(self._frames("subscribe", added))
 
@@ -228,7 +237,7 @@ class KuCoin(Exchange):
         symbol = self.catalogue.symbol_of.get(told.symbol)
         if symbol is None:
             return self.stranger(told.symbol, Channel.TRADES)
-        time_ns, number = int(told.time), int(told.sequence)
+        time_ns, number = integer(told.time), integer(told.sequence)
         return [Trade(symbol, received_ns, told.tradeId, told.side, told.price, told.size, time_ns, number)]
 
     def _candled(self, frame: _Candles, received_ns: int) -> list[Outcome]:
@@ -260,22 +269,29 @@ class KuCoin(Exchange):
         return []
 
     def _refused(self, told: _Control) -> list[Outcome]:
-        reason = f"error {told.code}: {told.data}"
+        reason = f"error {told.code}: {str(told.data)[:REASON_SHOWN]}"
         if told.id not in self._pending:
             return [Bye(reason) if told.code in _FATAL_CODES else Refused("frame", reason)]
         channel, symbols = self._pending.pop(told.id)
+        if len(symbols) > 1:
+            # one bad name refuses its whole block: halves tell which
+            half = len(symbols) // 2
+            return [Send(self._subscription("subscribe", channel, part)) for part in (symbols[:half], symbols[half:])]
         return [Refused("symbol", reason, symbol, channel) for symbol in symbols]
 
     # --- subscriptions ------------------------------------------------------------------------------
     def _frames(self, kind: str, symbols: Sequence[Symbol]) -> Iterator[str]:
         known = [symbol for symbol in symbols if symbol in self.catalogue]
-        for channel in sorted(self.wanted):
+        for channel in (channel for channel in MOST_MISSED_FIRST if channel in self.wanted):
             if self.whole and channel is Channel.TICKER:
                 yield self._frame(kind, f"{_TICKER}all", channel, ())
                 continue
             for block in _blocks(known, SYMBOLS_PER_SUBSCRIBE if channel in _LISTED else 1):
-                natives = ",".join(self.catalogue.native(symbol) for symbol in block)
-                yield self._frame(kind, _TOPIC[channel].format(natives), channel, tuple(block))
+                yield self._subscription(kind, channel, tuple(block))
+
+    def _subscription(self, kind: str, channel: Channel, block: tuple[Symbol, ...]) -> str:
+        natives = ",".join(self.catalogue.native(symbol) for symbol in block)
+        return self._frame(kind, _TOPIC[channel].format(natives), channel, block)
 
     def _frame(self, kind: str, topic: str, channel: Channel, symbols: tuple[Symbol, ...]) -> str:
         self._last_id += 1
@@ -345,7 +361,7 @@ def _tick(symbol: Symbol, told: _TickerData, received_ns: int) -> Tick:
         told.bestBidSize or None,
         told.bestAsk or None,
         told.bestAskSize or None,
-        int(told.sequence),
+        integer(told.sequence),
     )
 
 
@@ -354,13 +370,20 @@ def _candle(
 ) -> Candle:
     """KuCoin's order is start (s), open, close, high, low, volume, turnover."""
     start, open_, close, high, low, volume, turnover = row
-    return Candle(symbol, received_ns, "1m", int(start) * S, open_, high, low, close, volume, turnover, closed)
+    return Candle(symbol, received_ns, "1m", _seconds(start) * S, open_, high, low, close, volume, turnover, closed)
 
 
 def _instrument(row: _Row) -> Instrument:
     base, quote_ = row.baseCurrency.upper(), row.quoteCurrency.upper()
     status = "trading" if row.enableTrading else "halted"
     return Instrument(f"{base}-{quote_}", base, quote_, row.symbol, row.priceIncrement, row.baseIncrement, status)
+
+
+def _seconds(text: str) -> int:
+    seconds = integer(text)
+    if seconds > 9_000_000_000:
+        raise ValueError(f"{text[:40]} s lies beyond the year 2255")
+    return seconds
 
 
 def _digits(raw: Raw) -> Digits | None:
