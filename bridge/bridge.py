@@ -6,14 +6,13 @@ from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, Self
 
-from bridge import topics
+from bridge.books import Books
 from bridge.clock import Clock, ClockChange
-from bridge.errors import StoreError
 from bridge.exchanges import EXCHANGES
 from bridge.gaps import Gaps
 from bridge.health import lag_ms
 from bridge.identity import Identity, children
-from bridge.ledger import RUNS_KEPT_DAYS, Ledger, Tally, next_run
+from bridge.ledger import Ledger, Tally
 from bridge.mqtt.publisher import Publisher
 from bridge.outages import Outages
 from bridge.outbox import Outbox
@@ -32,9 +31,6 @@ S = 1_000_000_000
 DAY_NS = 24 * 3600 * S
 FLUSH_S = 0.1
 TEND_S = 1.0
-LEDGER_S = 60.0
-GAPS_S = 5.0
-"""Gaps are rare and small, so they are written sooner than the counts."""
 HEALTH_S = 10.0
 HEALTH_EXPIRY_S = 30
 DRAIN_S = 2.0
@@ -55,17 +51,24 @@ class Bridge:
         self.states = States(self.names.health(BRIDGE))
         self.streams = Streams(self.outbox, self._wake)
         self.gaps = Gaps(f"{self.clock.now_ns() // 1_000_000:x}", known_gaps)
-        self.tally = Tally(self.names)
         self.pulse = Pulse(self.clock.monotonic_ns, settings.feed.stall_s)
         self.identity = Identity(self.streams, self.clock, self._bridge_figures)
         client = f"{settings.instance}-bridge{settings.shard.replace('/', '-')}"
         parts = (self.names, self.outbox, self.states, self.clock, self.identity)
         self.publisher = Publisher(settings.broker, client, *parts)
         self.troubles = Troubles(self.streams, self.names.errors(BRIDGE))
+        self.books = Books(
+            ledger,
+            self.names,
+            self.clock,
+            self.streams,
+            self.outbox,
+            self.gaps,
+            Tally(self.names),
+            self.troubles,
+        )
         self._children: dict[str, Any] | None = None
         self._since_ns = self.clock.monotonic_ns()
-        self._store_trouble: str | None = None
-        self._gaps_changed = False
         self._differing: set[str] = set()
         self._known_until: dict[str, int] = {}
         self.venues: list[Venue] = []
@@ -93,7 +96,7 @@ class Bridge:
             "pulse": self.pulse.run(),
             "flush": self._flush(),
             "tend": self._tend(),
-            "ledger": self._keep_ledger(),
+            "ledger": self.books.keep(),
         }
         return works | {venue.kind.name: venue.run() for venue in self.venues}
 
@@ -101,6 +104,15 @@ class Bridge:
         """Take other symbols from settings that were read anew; everything else needs a new start."""
         for venue in self.venues:
             venue.change(getattr(settings.exchanges, venue.kind.name))
+
+    async def _begin_run(self) -> None:
+        await self.books.begin(self.publisher.figures.marker_run)
+        self.publisher.renew()
+        self._hand_over(self.gaps.running("stopped"))
+
+    async def _next_run(self) -> None:
+        await self.books.end("clock")
+        await self._begin_run()
 
     async def close(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         """Say goodbye in order: lines, states, streams, ledger."""
@@ -114,14 +126,8 @@ class Bridge:
         await _cancelled(publisher)
         self.outbox.abandon()
         self.gaps.dropped(self.outbox.drops(), self.names, self.clock.now_ns())
-        await self._save()
-        try:
-            if self.streams.run is not None:
-                await asyncio.to_thread(self.ledger.end, self.streams.run, self.clock.now_ns(), "stopped")
-        except StoreError as error:
-            log.error("the run's end could not be written, the next start will take it as killed: %s", error)
-        finally:
-            await asyncio.to_thread(self.ledger.close)
+        await self.books.end("stopped")
+        await asyncio.to_thread(self.ledger.close)
 
     # --- parts --------------------------------------------------------------------------------------
     def _make_venues(self) -> None:
@@ -132,7 +138,7 @@ class Bridge:
             clock=self.clock,
             pulse=self.pulse,
             put=self._put,
-            outages=lambda name: Outages(name, self.gaps, self._tell),
+            outages=lambda name: Outages(name, self.gaps, self.books.tell),
             gaps_open=self.gaps.open_count,
             figures=self._figures,
             known_until=lambda topic: self._known_until.get(topic, 0),
@@ -146,12 +152,12 @@ class Bridge:
     def _desk(self) -> Desk:
         return Desk(
             names=self.names,
-            tally=self.tally,
+            tally=self.books.tally,
             gaps=self.gaps,
             log=self.outbox,
             now_ns=self.clock.now_ns,
-            refresh=self._count,
-            tell=self._tell,
+            refresh=self.books.count,
+            tell=self.books.tell,
             sent=self._wake,
         )
 
@@ -161,14 +167,6 @@ class Bridge:
     def _put(self, state: State) -> None:
         self.states.put(state)
         self.publisher.wake()
-
-    def _tell(self, gap: Gap) -> None:
-        """Publish a gap that has changed, and have it written soon."""
-        self._gaps_changed = True
-        stream = self.streams.stream(self.names.gaps(gap.exchange))
-        now_ns = self.clock.now_ns()
-        time_ns = self.streams.observed_ns(stream, now_ns)
-        self.streams.publish(stream, topics.gap_body(gap, time_ns), time_ns, now_ns)
 
     # --- time passes --------------------------------------------------------------------------------
     async def _flush(self) -> None:
@@ -185,14 +183,15 @@ class Bridge:
             run = self.streams.run
             if run is not None and self.publisher.figures.marker_run > run:
                 log.warning("the broker remembers a later run than ours, of a lost ledger or a wrong clock")
-                await self._next_run(run)
+                await self._next_run()
             now_ns, mono = self.clock.now_ns(), self.clock.monotonic_ns()
+            if self.pulse.is_late(mono):
+                self.pulse.stalled(mono)
             for venue in self.venues:
                 venue.tend()
             if self.publisher.figures.connected:
                 self.outbox.forget(mono)
-            for gap in self.gaps.dropped(self.outbox.drops(), self.names, now_ns):
-                self._tell(gap)
+            self.books.tell_drops(now_ns)
             self.troubles.flush(now_ns)
             if mono - told_ns >= HEALTH_S * S:
                 told_ns = mono
@@ -219,29 +218,8 @@ class Bridge:
             await self._begin_run()
             self._tell_unclocked()
         elif change.step_ns < 0 and self.streams.run is not None:
-            await self._next_run(self.streams.run)
+            await self._next_run()
         self.troubles.note(Trouble("clock", change.reason), self.clock.now_ns())
-
-    async def _next_run(self, run: int) -> None:
-        """End this run, though nothing is missing, and begin another at once."""
-        await self._save()
-        await asyncio.to_thread(self.ledger.end, run, self.clock.now_ns(), "clock")
-        await self._begin_run()
-
-    async def _begin_run(self) -> None:
-        """A new run, later than any known one; what earlier runs left becomes gaps."""
-        now_ns = self.clock.now_ns()
-        known = (self.streams.run or 0, self.publisher.figures.marker_run)
-        run = next_run(now_ns, await asyncio.to_thread(self.ledger.latest_run), *known)
-        changed = self.gaps.recover(await asyncio.to_thread(self.ledger.stopped), now_ns)
-        await asyncio.to_thread(self.ledger.begin, run, now_ns, changed)
-        self.streams.begin(run)
-        self.publisher.renew()
-        for gap in changed:
-            self._tell(gap)
-        self._hand_over(self.gaps.running("stopped"))
-        log.info("run %d begins", run)
-        await asyncio.to_thread(self.ledger.prune, now_ns - RUNS_KEPT_DAYS * DAY_NS)
 
     def _hand_over(self, stopped: Sequence[Gap]) -> None:
         """Gaps of the time without us end with their exchange's first data, or now if it is not bridged any more."""
@@ -251,7 +229,7 @@ class Bridge:
             venue.adopt([gap for gap in stopped if gap.exchange == venue.kind.name])
         for gap in stopped:
             if gap.exchange not in names and (ended := self.gaps.close(gap.id, now_ns, now_ns)) is not None:
-                self._tell(ended)
+                self.books.tell(ended)
 
     def _tell_unclocked(self) -> None:
         """Streams waited until the clock was synchronised: one gap per exchange and channel."""
@@ -261,43 +239,9 @@ class Bridge:
         for venue in self.venues:
             for channel in sorted({name for session in venue.sessions for name in session.gap_channels}):
                 gap = self.gaps.open(venue.kind.name, channel, from_ns, "clock", None, reason, now_ns)
-                self._tell(gap)
+                self.books.tell(gap)
                 if (ended := self.gaps.close(gap.id, now_ns, now_ns)) is not None:
-                    self._tell(ended)
-
-    # --- ledger -------------------------------------------------------------------------------------
-    async def _keep_ledger(self) -> None:
-        due_ns = 0
-        while True:
-            await asyncio.sleep(GAPS_S)
-            mono = self.clock.monotonic_ns()
-            if self._gaps_changed or mono >= due_ns:
-                self._gaps_changed = False
-                due_ns = mono + int(LEDGER_S * S)
-                await self._save()
-
-    def _count(self) -> None:
-        if self.streams.run is not None:
-            self.tally.update(self.streams.run, self.streams.tally(), self.outbox.waiting(), self.clock.now_ns())
-
-    async def _save(self) -> None:
-        """Write what has changed. A disk that is full is said once; nothing is lost, it is written later."""
-        run = self.streams.run
-        if run is None:
-            return
-        self._count()
-        rows, gaps = self.tally.unsaved(), self.gaps.unsaved()
-        try:
-            await asyncio.to_thread(self.ledger.save, run, self.tally.known_ns, rows, gaps)
-        except StoreError as error:
-            self.tally.unsave(rows)
-            self.gaps.unsave(gaps)
-            if str(error) != self._store_trouble:
-                log.error("%s", error)
-                self.troubles.note(Trouble("store", str(error)), self.clock.now_ns())
-            self._store_trouble = str(error)
-        else:
-            self._store_trouble = None
+                    self.books.tell(ended)
 
     # --- health -------------------------------------------------------------------------------------
     def _render_health(self, now_ns: int) -> bytes:
@@ -323,7 +267,7 @@ class Bridge:
             "stalls": self.pulse.stalls,
             "unclocked": self.streams.unclocked or None,
             "gaps_forgotten": self.gaps.forgotten or None,
-            "store": self._store_trouble,
+            "store": self.books.trouble,
             "clock_differs": sorted(self._differing) or None,
             "demo": self.settings.demo or None,
             "children": self._children,

@@ -4,6 +4,8 @@ Some exchanges say when a candle is closed, some never do: then a later one clos
 told again, or from before its line, goes out as a fill, never as a second live message.
 """
 
+from collections.abc import Container
+
 from msgspec import Struct
 
 from bridge.events import Candle, Symbol
@@ -45,12 +47,17 @@ class Candles:
             chart.forming = candle
         return closed
 
-    def due(self, now_ns: int) -> list[Closed]:
-        """What the clock closes: candles of exchanges that never say so, some seconds after their end."""
+    def due(self, symbols: Container[Symbol], now_ns: int, proven_ns: int) -> list[Closed]:
+        """What the clock closes: candles of exchanges that never say so, some seconds after their end.
+
+        `proven_ns`: until then the line of these symbols surely lived; a candle that ends later may be incomplete.
+        """
         closed = []
-        for chart in self._charts.values():
+        for (symbol, _), chart in self._charts.items():
             forming = chart.forming
-            if forming is not None and forming.closed is None and _end(forming) + GRACE_NS <= now_ns:
+            if forming is None or forming.closed is not None or symbol not in symbols:
+                continue
+            if _end(forming) + GRACE_NS <= now_ns and _end(forming) <= proven_ns:
                 closed += self._close(chart, forming, 0)
         return closed
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -11,8 +12,8 @@ from bridge.clock import Clock
 from bridge.errors import FeedLost, FeedRefused, FrameError
 from bridge.events import Channel, Symbol
 from bridge.exchanges.base import Acked, Bye, Exchange, Fetch, Look, Outcome, Pong, Refused, Send
-from bridge.feed import Feed
-from bridge.freshness import LineLife
+from bridge.feed import REASON_SHOWN, Feed
+from bridge.freshness import LineLife, Longest
 from bridge.line import Line, open_line
 from bridge.looks import Looks
 from bridge.pulse import Pulse
@@ -26,6 +27,8 @@ STEP_S = 0.2
 """How often the line is tended: pings, paced sends, proof of life."""
 CHECK_NS = 1_000_000_000
 MAX_FETCHES = 50
+ANSWERED_NS = 10_000_000_000
+"""An exchange that leaves a subscription unanswered for so long is taken to have accepted it."""
 
 
 class Context(Struct):
@@ -39,11 +42,18 @@ class Context(Struct):
     looks: Looks
 
 
+class Listener(Protocol):
+    """Hears what becomes of a line: its first data, and that all of its subscriptions are answered."""
+
+    def data_flows(self, mono_ns: int) -> None: ...
+    def complete(self) -> None: ...
+
+
 class Connection:
-    """`run()` returns never: it raises what ended the line. `data_flows()` is called at its first data."""
+    """`run()` returns never: it raises what ended the line."""
 
     def __init__(
-        self, exchange: Exchange, symbols: Sequence[Symbol], context: Context, data_flows: Callable[[], None]
+        self, exchange: Exchange, symbols: Sequence[Symbol], context: Context, listener: Listener, pauses: Longest
     ) -> None:
         self._exchange = exchange
         self._symbols = dict.fromkeys(symbols)
@@ -51,11 +61,15 @@ class Connection:
         self._feed = context.feed
         self._clock = context.clock
         self._pulse = context.pulse
-        self._data_flows = data_flows
+        self._listener = listener
+        self._pauses = pauses
+        self._complete = False
+        self._sent_ns = 0
         settings = context.settings
         now = self._clock.monotonic_ns()
-        self.life = LineLife(settings.proof_s, settings.silence_s, settings.pong_s, now)
+        self.life = LineLife(settings.proof_s, settings.silence_s, settings.pong_s, now, pauses)
         self.data_wall_ns = 0
+        self.up_ns = now
         self._since_ns = self._clock.now_ns()
         self._sender = Sender(exchange.limits.sends_per_s, now)
         self._line = Line(self._on_frame, self._on_pong, exchange.max_frame_bytes)
@@ -100,7 +114,8 @@ class Connection:
         await open_line(dial.url, self._line, settings.connect_timeout_s, self._exchange.max_frame_bytes)
         now = self._clock.monotonic_ns()
         self._since_ns = self._clock.now_ns()
-        self.life = LineLife(settings.proof_s, settings.silence_s, settings.pong_s, now)
+        self.life = LineLife(settings.proof_s, settings.silence_s, settings.pong_s, now, self._pauses)
+        self.up_ns = now
         self._next_ping_ns = now + self._ping_ns
 
     async def _greeted(self) -> None:
@@ -126,12 +141,21 @@ class Connection:
             self._ping(now)
             for text in self._sender.due(now):
                 self._line.send(text)
+                self._sent_ns = now
+            if not self._complete and self.life.has_data and self._is_subscribed(now):
+                self._complete = True
+                self._listener.complete()
             if now >= self._next_check_ns:
                 self._next_check_ns = now + CHECK_NS
                 self._check_symbols(now)
             with suppress(TimeoutError):
                 async with asyncio.timeout(STEP_S):
                     await self._line.gone.wait()
+
+    def _is_subscribed(self, now: int) -> bool:
+        """Every subscription is sent and answered, or at least sent some seconds ago."""
+        answered = self._exchange.settled() or now - self._sent_ns > ANSWERED_NS
+        return not self._sender.waiting and answered
 
     def _check(self) -> None:
         if self._line.failure is not None:
@@ -186,7 +210,7 @@ class Connection:
             first = not self.life.has_data
             self.life.data(mono)
             if first:
-                self._data_flows()
+                self._listener.data_flows(mono)
         if told != len(outcomes):
             self._act(outcomes, mono)
 
@@ -207,7 +231,8 @@ class Connection:
             elif isinstance(outcome, Refused):
                 self._feed.park(outcome, None, self._clock.now_ns())
             elif isinstance(outcome, Bye):
-                lost = FeedRefused(outcome.reason) if outcome.refused else FeedLost(outcome.reason, at_once=True)
+                reason = outcome.reason[:REASON_SHOWN]
+                lost = FeedRefused(reason) if outcome.refused else FeedLost(reason, at_once=True)
                 self.give_up(lost)
             elif isinstance(outcome, Look):
                 self._looked(outcome, mono)

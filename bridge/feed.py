@@ -5,9 +5,10 @@ sanity → repeat? → number → outbox, and the symbol's newest state beside i
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from bridge import topics
 from bridge.candles import Candles, Closed
@@ -28,6 +29,7 @@ STATS_EXPIRY_S = 300
 LATE_ACCEPTED = 10
 """After so many older sequences in a row the exchange has begun to count anew, and is believed."""
 LAGS_KEPT = 512
+REASON_SHOWN = 200
 MS = 1_000_000
 
 
@@ -293,7 +295,9 @@ class Feed:
         if known is None:
             newest = [payload]
             topic = self.names.stats(self.exchange, told.symbol)
-            slot = self.stats.slot(State(topic, lambda now_ns: newest[0], expiry_s=STATS_EXPIRY_S))
+            slot = self.stats.slot(
+                State(topic, lambda now_ns: newest[0] if slot.alive else None, expiry_s=STATS_EXPIRY_S)
+            )
             known = self._stats_slots[told.symbol] = (slot, newest)
         known[1][0] = payload
         known[0].alive = True
@@ -317,17 +321,26 @@ class Feed:
             for symbol in symbols:
                 self.life(symbol, mono_ns).line_up(mono_ns)
 
-    def line_lost(self, symbols: Iterable[Symbol], channels: frozenset[Channel], reason: str, mono_ns: int) -> None:
-        """The line of these symbols is gone: their prices are old, their forming candles incomplete."""
+    def line_lost(
+        self, symbols: Iterable[Symbol], channels: frozenset[Channel], reason: str, mono_ns: int
+    ) -> list[tuple[Symbol, int, int, int]]:
+        """The line of these symbols is gone: their prices are old, their forming candles incomplete.
+
+        Returns the holes in trade ids that were not told yet: symbol, how many, exchange time before and after.
+        """
         symbols = frozenset(symbols)
         if Channel.TICKER in channels:
             for symbol in symbols:
                 self.mark_stale(symbol, reason, mono_ns)
         if Channel.CANDLES in channels:
             self.candles.lost(symbols)
-        if Channel.TRADES in channels:
-            for symbol in symbols & self.tapes.keys():
-                self.tapes[symbol].sequence.restart()
+        if Channel.STATS in channels:
+            for symbol in symbols & self._stats_slots.keys():
+                self.stats.end(self._stats_slots[symbol][0])
+        if Channel.TRADES not in channels:
+            return []
+        tapes = [(symbol, self.tapes[symbol]) for symbol in symbols & self.tapes.keys()]
+        return [(symbol, *hole) for symbol, tape in tapes for hole in tape.sequence.restart()]
 
     # --- trouble and staleness ----------------------------------------------------------------------
     def park(self, refused: Refused, channel: str | None, now_ns: int, frame: bytes | None = None) -> None:
@@ -337,6 +350,7 @@ class Feed:
         elif refused.kind == "value":
             self.counters.dropped += 1
         told = None if frame is None else topics.shown(frame)
+        refused = replace(refused, reason=refused.reason[:REASON_SHOWN])
         trouble = Trouble(refused.kind, refused.reason, refused.channel or channel, refused.symbol, told)
         if self.troubles.note(trouble, now_ns):
             log.warning("%s: %s %s: %s", self.exchange, refused.symbol or "", refused.kind, refused.reason)
@@ -356,19 +370,31 @@ class Feed:
         """No longer subscribed: stale for good, and not counted any more."""
         self.mark_stale(symbol, "no longer subscribed", mono_ns)
         self._retired.add(symbol)
+        self.candles.lost(frozenset({symbol}))
         series = self.series.pop(symbol, None)
         if series is not None:
             self.latest.drop(series.slot)
         if (known := self._stats_slots.pop(symbol, None)) is not None:
+            self.stats.end(known[0])
             self.stats.drop(known[0])
         for key in [key for key in self._forming_slots if key[0] == symbol]:
             self.forming.drop(self._forming_slots.pop(key))
         self.tapes.pop(symbol, None)
 
-    def tend(self, now_ns: int, mono_ns: int) -> None:
-        """Once a second: candles that the clock closes, repeats, the errors' summary."""
-        for closed in self.candles.due(now_ns):
+    def close_candles(self, symbols: Container[Symbol], now_ns: int, proven_ns: int) -> None:
+        """Once a second for each living line: candles that the clock closes."""
+        for closed in self.candles.due(symbols, now_ns, proven_ns):
             self.publish_candle(closed, now_ns)
+
+    def vindicate(self, series: Series, mono_ns: int) -> None:
+        """REST tells the same: the price is the market's, however long the symbol is silent."""
+        series.life.vindicated(mono_ns)
+        if series.stale is not None:
+            self._refresh(series)
+            self.latest.touch(series.slot)
+
+    def tend(self, now_ns: int, mono_ns: int) -> None:
+        """Once a second: repeats, the errors' summary."""
         for conflation in (self.latest, self.forming, self.stats):
             conflation.repeat(mono_ns)
         self.troubles.flush(now_ns)

@@ -7,6 +7,8 @@ from msgspec import Struct
 
 S = 1_000_000_000
 DAY_NS = 24 * 3600 * S
+RHYTHM_NS = 600 * S
+"""How long a feed's rhythm is remembered."""
 SUSPECT_NS = 60 * S
 USUAL_NS = 5 * S
 """Shorter than any suspicion, so that a look is never left unexplained."""
@@ -27,29 +29,37 @@ class Longest:
         self._now = self._before = 0
 
     def note(self, pause_ns: int, now_ns: int) -> None:
-        if now_ns - self._since > self._half_ns:
-            self._before, self._now, self._since = self._now, 0, now_ns
+        self._turn(now_ns)
         self._now = max(self._now, pause_ns)
 
-    @property
-    def ns(self) -> int:
+    def ns(self, now_ns: int) -> int:
+        self._turn(now_ns)
         return max(self._now, self._before)
+
+    def _turn(self, now_ns: int) -> None:
+        halves = (now_ns - self._since) // self._half_ns
+        if halves > 0:
+            self._before = self._now if halves == 1 else 0
+            self._now = 0
+            self._since += halves * self._half_ns
 
 
 class LineLife:
     """One connection: when it last proved its life, when it last told data, when it is given up."""
 
-    RHYTHM_NS = 600 * S
     SILENCE_FACTOR = 10
     QUIET_LEAST_NS = 5 * S
     QUIET_MOST_NS = 15 * S
 
-    def __init__(self, proof_s: float, silence_s: float, pong_s: float, now_ns: int) -> None:
+    def __init__(
+        self, proof_s: float, silence_s: float, pong_s: float, now_ns: int, pauses: Longest | None = None
+    ) -> None:
+        """`pauses`: the feed's rhythm, which outlives its lines."""
         self._proof_ns, self._silence_ns = int(proof_s * S), int(silence_s * S)
         self._pong_ns = int(pong_s * S)
         self.proven_ns = self.data_ns = now_ns
         self._pinged_ns: int | None = None
-        self._longest = Longest(self.RHYTHM_NS, now_ns)
+        self._longest = pauses or Longest(RHYTHM_NS, now_ns)
         self.has_data = False
 
     def data(self, now_ns: int) -> None:
@@ -76,13 +86,13 @@ class LineLife:
             return f"no answer to our ping for {self._pong_ns / S:.0f} s"
         if now_ns - self.proven_ns > self._proof_ns:
             return f"no proof of life for {self._proof_ns / S:.0f} s"
-        if now_ns - self.data_ns > max(self._silence_ns, self.SILENCE_FACTOR * self._longest.ns):
+        if now_ns - self.data_ns > max(self._silence_ns, self.SILENCE_FACTOR * self._longest.ns(now_ns)):
             return f"silent for {(now_ns - self.data_ns) / S:.0f} s, though it answers pings"
         return None
 
     def is_quiet(self, now_ns: int) -> bool:
         """No data for longer than this feed's own rhythm."""
-        own = min(max(self.QUIET_LEAST_NS, 2 * self._longest.ns), self.QUIET_MOST_NS)
+        own = min(max(self.QUIET_LEAST_NS, 2 * self._longest.ns(now_ns)), self.QUIET_MOST_NS)
         return now_ns - self.data_ns > own
 
 
@@ -103,13 +113,13 @@ class SymbolLife:
     def heard(self, now_ns: int, *, on_line: bool = True) -> None:
         """It spoke: fresh, whatever was suspected. `on_line` False: REST told it, the line may still forget it."""
         silence = now_ns - self.heard_ns
-        if silence > self._longest.ns // 2 and self.on_line:
+        if self.on_line:
             self._longest.note(silence, now_ns)
         self.heard_ns = now_ns
         self._is_told = True
         self.on_line = self.on_line or on_line
         if self.on_line:
-            self.usual_ns = min(self._longest.ns, USUAL_NS)
+            self.usual_ns = min(self._longest.ns(now_ns), USUAL_NS)
         self._looked_ns = self._waits_ns = None
 
     def line_up(self, now_ns: int) -> None:
@@ -123,7 +133,7 @@ class SymbolLife:
         """Silent for longer than it ever was, or not heard at all on a new line: worth a look."""
         if self._looked_ns is not None:
             return False
-        limit = max(SUSPECT_NS, SUSPECT_FACTOR * self._longest.ns) if self._is_told else UNHEARD_LOOK_NS
+        limit = max(SUSPECT_NS, SUSPECT_FACTOR * self._longest.ns(now_ns)) if self._is_told else UNHEARD_LOOK_NS
         if now_ns - self.heard_ns <= limit:
             return False
         if self._waits_ns is None:
@@ -138,13 +148,33 @@ class SymbolLife:
 
     def vindicated(self, now_ns: int) -> None:
         """REST agrees with us: quiet, and the next look is as far away as this one was."""
-        self.heard(now_ns)
+        self.heard(now_ns, on_line=False)
 
     def unanswered(self, now_ns: int) -> bool:
         """A look went out and brought nothing, or the suspicion waited too long for one."""
         if self._looked_ns is not None:
             return now_ns - self._looked_ns > ANSWER_NS
         return self._waits_ns is not None and now_ns - self._waits_ns > WAITING_MOST_NS
+
+    def look_again(self, now_ns: int) -> None:
+        """Queue for another look, behind the others."""
+        if self._looked_ns is not None:
+            self._looked_ns, self._waits_ns = None, now_ns
+
+    @property
+    def is_looked_at(self) -> bool:
+        """A look is out, and it has not spoken since."""
+        return self._looked_ns is not None
+
+    @property
+    def is_told(self) -> bool:
+        """Something was told of it since its line is up, by the line or by REST."""
+        return self._is_told
+
+    @property
+    def waits_ns(self) -> int:
+        """Since when it waits for a look: the longest waiting goes first."""
+        return self._waits_ns or 0
 
 
 class Budget(Struct):

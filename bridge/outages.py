@@ -3,7 +3,7 @@
 A gap of prices cannot be filled by anybody; gaps of trades and candles stay open until a fill closes them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
@@ -40,9 +40,13 @@ class Outages:
             channels = sorted(GAP_CHANNEL[channel] for channel in outage.channels if channel in GAP_CHANNEL)
             self._running[line] = [self._open(channel, outage, now_ns) for channel in channels]
 
-    def adopt(self, line: str, gaps: list[Gap]) -> None:
-        """Gaps that were opened elsewhere (the bridge was stopped) end with this line's outage."""
-        self._running.setdefault(line, []).extend(gaps)
+    def adopt(self, lines: Sequence[str], gap: Gap, now_ns: int) -> None:
+        """A gap that was opened elsewhere (the bridge was stopped) ends when all of these lines have ended theirs."""
+        for k, line in enumerate(lines):
+            if k:  # it runs already: opened once more, it is closed once more
+                why = (gap.cause, gap.symbols, gap.reason)
+                gap = self._gaps.open(gap.exchange, gap.channel, gap.from_ns, *why, now_ns)
+            self._running.setdefault(line, []).append(gap)
 
     def finish(self, gap: Gap, now_ns: int) -> None:
         """A gap that no line of ours will end: it ends now."""

@@ -41,10 +41,12 @@ class Outbox:
         self._kept = Kept(keep_s)
         self._log: list[Entry] = []
         self._push = self._log.append
-        self._ever_taken = self._ever_acknowledged = 0
+        self._ever_taken = 0
         self._overtaken = self._parked = self._acknowledged_bytes = 0
         self._ranges = Ranges()
         self.forgotten = self.acknowledged = self.taken = 0
+        self.furthest = 0
+        """The furthest position ever acknowledged by the broker: neither a rewind nor a drop moves it."""
         self.bytes = 0
         self.unrepeated = 0
         """Dropped before they could be sent again, but once acknowledged: the audit finds what is truly missing."""
@@ -220,7 +222,7 @@ class Outbox:
         self.taken = max(self.taken, self.acknowledged)
 
     def _mark(self, now_ns: int) -> None:
-        self._ever_acknowledged = max(self._ever_acknowledged, self.acknowledged)
+        self.furthest = max(self.furthest, self.acknowledged)
         self._kept.acknowledged(self.acknowledged, now_ns)
 
     def _make_room(self) -> None:
@@ -251,7 +253,7 @@ class Outbox:
         if entry is _PARKED:
             return
         self._overtaken += position < self.taken
-        if position < self._ever_acknowledged:
+        if position < self.furthest:
             self.unrepeated += 1
         else:
             self._ranges.add(entry[0], entry[2], entry[3], entry[4], cause)

@@ -11,12 +11,16 @@ from bridge.backoff import Backoff
 from bridge.clock import Clock
 from bridge.connection import Connection, Context
 from bridge.errors import FeedLost, FeedRefused, FrameError
-from bridge.events import Symbol
+from bridge.events import Channel, Symbol
 from bridge.exchanges.base import Exchange
+from bridge.freshness import RHYTHM_NS, Longest
 from bridge.health import LineStatus
 from bridge.outages import GAP_CHANNEL, Outage, Outages
 
 log = logging.getLogger(__name__)
+
+AT_ONCE_NS = 60_000_000_000
+"""A line that lived for so long and was ended with notice is replaced without a pause."""
 
 
 class Session:
@@ -37,7 +41,12 @@ class Session:
         self._connection: Connection | None = None
         settings = context.settings
         self._backoff = Backoff(settings.backoff_first_s, settings.backoff_most_s)
+        self.has_data = False
+        now = context.clock.monotonic_ns()
+        self._since_mono_ns = now
+        self._pauses = Longest(RHYTHM_NS, now)
         self._data_ns: int | None = None
+        self._data_mono_ns: int | None = None
         self._set("connecting", "")
 
     @property
@@ -58,7 +67,8 @@ class Session:
 
     async def _attempt(self) -> float:
         """One line from dial to loss. Returns how long to wait before the next, in seconds."""
-        connection = self._connection = Connection(self._make(), list(self.symbols), self._context, self._data_flows)
+        connection = Connection(self._make(), list(self.symbols), self._context, self, self._pauses)
+        self._connection = connection
         try:
             await connection.run()
         except FeedRefused as lost:
@@ -67,7 +77,8 @@ class Session:
             return delay_s
         except (FeedLost, FrameError) as lost:
             self._lost(connection, lost, "reconnecting", str(lost))
-            at_once = isinstance(lost, FeedLost) and lost.at_once and connection.life.has_data
+            lived_ns = self._clock.monotonic_ns() - connection.up_ns
+            at_once = isinstance(lost, FeedLost) and lost.at_once and lived_ns > AT_ONCE_NS
             return 0.0 if at_once else self._backoff.next()
         finally:
             self._connection = None
@@ -90,34 +101,46 @@ class Session:
             self._connection.give_up(FeedLost(f"the bridge stood still for {seconds:.0f} s", cause="stalled"))
 
     def tend(self) -> None:
-        """Once a second: quiet or not."""
+        """Once a second: quiet or not, and what candles the clock closes."""
         connection = self._connection
+        if connection is not None and Channel.CANDLES in self.channels:
+            now_ns, mono = self._clock.now_ns(), self._clock.monotonic_ns()
+            self._context.feed.close_candles(self.symbols, now_ns, now_ns - (mono - connection.life.proven_ns))
         if connection is not None and self.status.status in ("online", "quiet"):
             quiet = connection.life.is_quiet(self._clock.monotonic_ns())
             self._set("quiet" if quiet else "online", "no data, though the line answers" if quiet else "")
 
     # --- transitions --------------------------------------------------------------------------------
-    def _data_flows(self) -> None:
-        """First data of a line: the gap ends, and a fast retry is earned."""
-        now_ns = self._clock.now_ns()
+    def data_flows(self, mono_ns: int) -> None:
+        """First data of a line: a fast retry is earned; the pause between two lines belongs to the feed's rhythm."""
+        if self._data_mono_ns is not None:
+            self._pauses.note(mono_ns - self._data_mono_ns, mono_ns)
         self._backoff.reset()
-        self._outages.end(self.name, now_ns, now_ns)
+        self.has_data = True
         self._set("online", "")
         log.info("%s: online", self.name)
+
+    def complete(self) -> None:
+        """Data flows and every subscription is answered: the gap ends."""
+        now_ns = self._clock.now_ns()
+        self._outages.end(self.name, now_ns, now_ns)
 
     def _lost(self, connection: Connection, lost: FeedLost | FrameError, status: str, reason: str) -> None:
         now_ns = self._clock.now_ns()
         cause = lost.cause if isinstance(lost, FeedLost) else "line lost"
         if connection.life.has_data:
-            self._data_ns = connection.data_wall_ns
-        if self._data_ns is not None:
+            self._data_ns, self._data_mono_ns = connection.data_wall_ns, connection.life.data_ns
+        if self._clock.synced:
+            from_ns = self._data_ns or now_ns - (self._clock.monotonic_ns() - self._since_mono_ns)
             symbols = None if self.whole else frozenset(self.symbols)
-            self._outages.begin(self.name, Outage(self.channels, symbols, self._data_ns, cause, reason), now_ns)
+            self._outages.begin(self.name, Outage(self.channels, symbols, from_ns, cause, reason), now_ns)
         if self.status.status != status or self.status.reason != reason:
             log.warning("%s: %s", self.name, reason)
         self._set(status, reason)
         feed = self._context.feed
-        feed.line_lost(self.symbols, self.channels, f"{feed.exchange}: {status}", self._clock.monotonic_ns())
+        reason = f"{feed.exchange}: {status}"
+        for hole in feed.line_lost(self.symbols, self.channels, reason, self._clock.monotonic_ns()):
+            self._outages.hole(*hole, now_ns)
 
     def _set(self, status: str, reason: str) -> None:
         if status != self.status.status:

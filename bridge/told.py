@@ -55,10 +55,10 @@ class Sequence:
         self._last_ns = 0
         self._missing: dict[int, tuple[int, int, int]] = {}
 
-    def restart(self) -> None:
-        """A new line: what lies between is the lost line's gap, not a hole."""
+    def restart(self) -> list[tuple[int, int, int]]:
+        """A new line: what lies between is the lost line's gap. Returns the holes before it that were not told yet."""
         self._last = None
-        self._missing.clear()
+        return self.holes(2**62)
 
     def seen(self, number: int, time_ns: int, now_ns: int) -> None:
         """Note a number and the exchange's time of what bears it."""

@@ -81,18 +81,14 @@ class Venue:
     async def run(self) -> None:
         """Until cancelled. Anything but FeedLost and FrameError is our bug, and ends the process."""
         async with Rest(self.kind.limits) as rest:
-            self.catalogue = await self._catalogue(rest)
-            self._tell_catalogue(self.catalogue)
-            plans, refused = plan(self.kind, self.settings, self.catalogue)
-            self._report(refused)
+            plans = await self._plans(rest)
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 self._context = self._make_context(rest)
                 for one in plans:
                     self._start(one)
                 self._adopt_stopped()
-                group.create_task(self._first_candles(rest, self.catalogue, plans))
-                await asyncio.Event().wait()  # an exchange without a line is no reason to end
+                group.create_task(self._first_candles(rest, plans))
 
     def change(self, settings: ExchangeSettings) -> None:
         """Other symbols: subscribed and unsubscribed on the living lines; more lines where they do not fit."""
@@ -169,12 +165,25 @@ class Venue:
         now_ns = self._shared.clock.now_ns()
         for gap in self._stopped_gaps:
             carriers = [session for session in self.sessions if gap.channel in session.gap_channels]
-            waiting = next((session for session in carriers if session.status.status == "connecting"), None)
-            if waiting is None:
-                self.outages.finish(gap, now_ns)
+            waiting = [session.name for session in carriers if not session.has_data]
+            if waiting:
+                self.outages.adopt(waiting, gap, now_ns)
             else:
-                self.outages.adopt(waiting.name, [gap])
+                self.outages.finish(gap, now_ns)
         self._stopped_gaps = []
+
+    async def _plans(self, rest: Rest) -> list[Plan]:
+        """The lines to open; while the catalogue holds none of the wanted symbols, it is asked for again and again."""
+        while True:
+            self.catalogue = await self._catalogue(rest)
+            self._tell_catalogue(self.catalogue)
+            plans, refused = plan(self.kind, self.settings, self.catalogue)
+            self._report(refused)
+            if plans:
+                return plans
+            reason = "none of the wanted symbols is in the exchange's catalogue"
+            self._starting = LineStatus("refused", reason, self._shared.clock.now_ns())
+            await asyncio.sleep(CATALOGUE_AGAIN_S)
 
     async def _catalogue(self, rest: Rest) -> Catalogue:
         """Never gives up; says in health why there is none yet."""
@@ -197,15 +206,16 @@ class Venue:
                 log.info("%s: an instrument cannot be used: %s", self.kind.name, one.reason)
             return catalogue
 
-    async def _first_candles(self, rest: Rest, catalogue: Catalogue, plans: Sequence[Plan]) -> None:
+    async def _first_candles(self, rest: Rest, plans: Sequence[Plan]) -> None:
         hours = self._shared.settings.feed.first_candles_h
         wanted = [symbol for one in plans if Channel.CANDLES in one.channels for symbol in one.symbols]
         if not hours or not wanted:
             return
         while (run := self._shared.streams.run) is None:
             await asyncio.sleep(1.0)
+        assert self.catalogue is not None
         job = FirstCandles(
-            self.kind(catalogue, frozenset({Channel.CANDLES}), hosts=self.hosts),
+            self.kind(self.catalogue, frozenset({Channel.CANDLES}), hosts=self.hosts),
             rest,
             self._shared.streams,
             self._shared.names,

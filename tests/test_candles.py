@@ -28,15 +28,15 @@ def test_the_exchanges_own_flag_closes_at_once() -> None:
 def test_the_clock_closes_what_nobody_closes() -> None:
     candles = Candles()
     candles.receive(candle(10), 0)
-    assert candles.due(11 * M + GRACE_NS - 1) == []
-    assert candles.due(11 * M + GRACE_NS) == [Closed(candle(10))]
-    assert candles.due(20 * M) == []
+    assert candles.due(["A-B"], 11 * M + GRACE_NS - 1, 99 * M) == []
+    assert candles.due(["A-B"], 11 * M + GRACE_NS, 99 * M) == [Closed(candle(10))]
+    assert candles.due(["A-B"], 20 * M, 99 * M) == []
 
 
 def test_the_clock_leaves_exchanges_alone_that_say_so_themselves() -> None:
     candles = Candles()
     candles.receive(candle(10, closed=False), 0)
-    assert candles.due(20 * M) == []
+    assert candles.due(["A-B"], 20 * M, 99 * M) == []
 
 
 def test_the_same_candle_again_is_a_repeat() -> None:
@@ -49,7 +49,7 @@ def test_the_same_candle_again_is_a_repeat() -> None:
 def test_a_changed_candle_goes_out_as_a_correction() -> None:
     candles = Candles()
     candles.receive(candle(10), 0)
-    candles.due(12 * M)
+    candles.due(["A-B"], 12 * M, 99 * M)
     assert candles.receive(candle(10, "2"), 0) == [Closed(candle(10, "2"), "correction")]
 
 
@@ -63,5 +63,13 @@ def test_a_candle_that_forms_while_its_line_is_lost_is_never_told() -> None:
     candles = Candles()
     candles.receive(candle(10), 0)
     assert candles.lost(frozenset({"A-B"})) == 10 * M
-    assert candles.due(20 * M) == []
+    assert candles.due(["A-B"], 20 * M, 99 * M) == []
     assert candles.receive(candle(12), 11 * M) == []
+
+
+def test_the_clock_closes_nothing_that_ends_after_the_lines_last_proof() -> None:
+    candles = Candles()
+    candles.receive(candle(10), 0)
+    assert candles.due(["A-B"], 20 * M, 11 * M - 1) == []
+    assert candles.due(["C-D"], 20 * M, 99 * M) == []
+    assert candles.due(["A-B"], 20 * M, 11 * M) == [Closed(candle(10))]

@@ -1,0 +1,142 @@
+"""The books: which run it is, what was published in it, what is missing, and all of it on disk in time."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+from msgspec import Struct
+
+from bridge import topics
+from bridge.clock import Clock
+from bridge.errors import StoreError
+from bridge.gaps import Gaps
+from bridge.ledger import RUNS_KEPT_DAYS, Ledger, Tally, next_run
+from bridge.outbox import Outbox
+from bridge.streams import Streams
+from bridge.topics import Gap, Topics, Trouble
+from bridge.troubles import Troubles
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+S = 1_000_000_000
+DAY_NS = 24 * 3600 * S
+LEDGER_S = 60.0
+GAPS_S = 5.0
+"""Gaps are rare and small, so they are written sooner than the counts."""
+TOLD_AGAIN_NS = 60 * S
+UNTOLD_MOST = 500
+"""Gaps of the last moments before a stop or a power cut that are told again: their messages may not have left us."""
+
+
+class Books(Struct):
+    """Runs, counts and gaps of the bridge."""
+
+    ledger: Ledger
+    names: Topics
+    clock: Clock
+    streams: Streams
+    outbox: Outbox
+    gaps: Gaps
+    tally: Tally
+    troubles: Troubles
+    trouble: str | None = None
+    """Why the ledger's file cannot be used now."""
+    gaps_changed: bool = False
+
+    # --- runs ---------------------------------------------------------------------------------------
+    async def end(self, how: str) -> None:
+        """End the run: `stopped`, or `clock` where another one follows at once and nothing is missing."""
+        await self.save()
+        if self.streams.run is not None:
+            await self._written(self.ledger.end, self.streams.run, self.clock.now_ns(), how)
+
+    async def begin(self, remembered: int) -> None:
+        """A new run, later than any known one (`remembered`: by the broker); what earlier runs left becomes gaps."""
+        now_ns = self.clock.now_ns()
+        known = (self.streams.run or 0, remembered)
+        latest = await self._written(self.ledger.latest_run) or 0
+        told_ns = await self._written(self._told_until) or now_ns
+        run = next_run(now_ns, latest, *known)
+        changed = self.gaps.recover(await self._written(self.ledger.stopped) or [], now_ns)
+        await self._written(self.ledger.begin, run, now_ns, changed)
+        self.count()  # the last numbers of the run before, which nobody counts after the next line
+        self.streams.begin(run)
+        untold = [gap for gap in self.gaps.select(None, None, told_ns, now_ns) if gap.id not in {g.id for g in changed}]
+        for gap in (*untold[-UNTOLD_MOST:], *changed):
+            self.tell(gap)
+        log.info("run %d begins", run)
+        await self._written(self.ledger.prune, now_ns - RUNS_KEPT_DAYS * DAY_NS)
+
+    def _told_until(self) -> int | None:
+        """Until then the run before surely handed on its messages: what its gaps said later is told again."""
+        return next((run.known_ns - TOLD_AGAIN_NS for run in self.ledger.runs()), None)
+
+    async def _written(self, call: Callable[..., T], *values: object) -> T | None:
+        """A call of the ledger, off the loop. None if its file cannot be used now: that is said, and nothing ends."""
+        try:
+            return await asyncio.to_thread(call, *values)
+        except StoreError as error:
+            self._failed(error)
+            return None
+
+    # --- gaps ---------------------------------------------------------------------------------------
+    def tell(self, gap: Gap) -> None:
+        """Publish a gap that has changed, and have it written soon."""
+        self.gaps_changed = True
+        stream = self.streams.stream(self.names.gaps(gap.exchange))
+        now_ns = self.clock.now_ns()
+        time_ns = self.streams.observed_ns(stream, now_ns)
+        self.streams.publish(stream, topics.gap_body(gap, time_ns), time_ns, now_ns)
+
+    def tell_drops(self, now_ns: int) -> None:
+        """What the outbox had to drop becomes gaps; a gap whose own message was dropped is told again."""
+        drops = self.outbox.drops()
+        for gap in self.gaps.dropped(drops, self.names, now_ns):
+            self.tell(gap)
+        for drop in drops:
+            channel, exchange, _ = self.names.parts(drop.topic) or ("", "", None)
+            if channel == "gaps" and drop.cause == "outbox full":
+                for gap in self.gaps.select(exchange, None, drop.from_ns, drop.to_ns):
+                    self.tell(gap)
+
+    # --- the file -----------------------------------------------------------------------------------
+    async def keep(self) -> None:
+        """Write what has changed, in time, until cancelled."""
+        due_ns = 0
+        while True:
+            await asyncio.sleep(GAPS_S)
+            mono = self.clock.monotonic_ns()
+            if self.gaps_changed or mono >= due_ns:
+                self.gaps_changed = False
+                due_ns = mono + int(LEDGER_S * S)
+                await self.save()
+
+    def count(self) -> None:
+        """Bring the tally up to date."""
+        if self.streams.run is not None:
+            self.tally.update(self.streams.run, self.streams.tally(), self.outbox.waiting(), self.clock.now_ns())
+
+    async def save(self) -> None:
+        """Write what has changed. A disk that is full is said once; nothing is lost, it is written later."""
+        run = self.streams.run
+        if run is None:
+            return
+        self.count()
+        rows, gaps = self.tally.unsaved(), self.gaps.unsaved()
+        try:
+            await asyncio.to_thread(self.ledger.save, run, self.tally.known_ns, rows, gaps)
+        except StoreError as error:
+            self.tally.unsave(rows)
+            self.gaps.unsave(gaps)
+            self._failed(error)
+        else:
+            self.trouble = None
+
+    def _failed(self, error: StoreError) -> None:
+        """Say it once."""
+        if str(error) != self.trouble:
+            log.error("%s", error)
+            self.troubles.note(Trouble("store", str(error)), self.clock.now_ns())
+        self.trouble = str(error)
