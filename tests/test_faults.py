@@ -213,6 +213,16 @@ async def test_an_exchange_that_is_away_and_comes_back_is_found_again(rig: Rig, 
 
 
 @pytest.mark.parametrize("name", NAMES)
+async def test_a_gap_ends_when_every_subscription_is_answered(rig: Rig, name: str) -> None:
+    rig.sim.faults[name].abort()
+    await rig.until(lambda: any(gap.to_ns for gap in rig.gap_log))
+    connection = rig.venues[name].sessions[0]._connection
+    assert connection is not None
+    assert connection._sender.waiting == 0
+    assert connection._exchange.settled()
+
+
+@pytest.mark.parametrize("name", NAMES)
 async def test_symbols_are_subscribed_and_unsubscribed_on_a_living_line(rig: Rig, name: str) -> None:
     venue = rig.venues[name]
     venue.change(venue.settings.model_copy(update={"symbols": ("BTC-USDT", "XRP-USDT")}))

@@ -27,7 +27,7 @@ class Bench:
 
     def __init__(self, *, run: int | None = RUN) -> None:
         self.outbox = Outbox(64_000_000, 90)
-        streams = Streams(self.outbox, lambda: None)
+        self.streams = streams = Streams(self.outbox, lambda: None)
         if run is not None:
             streams.begin(run)
         self.states: list[State] = []
@@ -142,6 +142,27 @@ def test_without_a_run_only_states_flow() -> None:
     bench.feed.flush(100 * S)
     assert bench.messages() == []
     assert json.loads(bench.states[0].render(NOW) or b"")["clock"] == "unsynced"
+
+
+def test_a_new_run_counts_anew_and_stands_at_its_own_time() -> None:
+    bench = Bench()
+    bench.feed.deliver([TICK], 0)
+    bench.streams.begin(RUN + 1)
+    bench.feed.deliver([replace(TICK, seq=6, received_ns=NOW - 3600 * S)], 0)
+    assert [(told["run"], told["n"], told["time_ns"]) for _, told in bench.messages()] == [
+        (RUN, 1, NOW),
+        (RUN + 1, 1, NOW - 3600 * S),
+    ]
+
+
+def test_statistics_of_a_lost_line_are_repeated_no_more() -> None:
+    bench = Bench()
+    bench.feed.deliver([Stats("BTC-USDT", NOW, last="5")], 100 * S)
+    bench.feed.flush(100 * S)
+    bench.feed.line_lost(["BTC-USDT"], frozenset(Channel), "gone", 101 * S)
+    bench.feed.tend(NOW, 900 * S)
+    assert len(bench.states) == 1
+    assert bench.states[0].render(NOW) is None
 
 
 def test_a_trade_told_twice_is_numbered_once() -> None:

@@ -71,10 +71,10 @@ class Connection(asyncio.Protocol):
 
     def _due(self) -> None:
         self._scheduled = False
-        self._resume_reading()
         with self._guard():
             self._flush()
         self._doze()
+        self._rest()
 
     def _doze(self) -> None:
         self.asleep = self.flow.live and self._writable and not self._scheduled and not self.ended.done()
@@ -119,13 +119,13 @@ class Connection(asyncio.Protocol):
         self._rest()
 
     def _rest(self) -> None:
-        """When the window is full, let acknowledgements gather: Mosquitto writes each by itself, and a read each costs
-        more than the work it brings. (Paced, waiting costs a wake-up more and saves nothing: measured.)"""
+        """Let acknowledgements gather: Mosquitto writes each by itself, and a wake-up each costs more than its work."""
         if self._transport is None or self._resume is not None or not self.flow.live:
             return
-        if self._line.in_flight and self._line.window >= SMALL_WINDOW and self.flow.starved:
+        if self._line.in_flight and self._line.window >= SMALL_WINDOW:
+            pause_s = READ_PAUSE_S if self.flow.starved else self._gather_s
             self._transport.pause_reading()
-            self._resume = self._loop.call_later(READ_PAUSE_S, self._resume_reading)
+            self._resume = self._loop.call_later(pause_s, self._resume_reading)
 
     def _resume_reading(self) -> None:
         if self._resume is not None:

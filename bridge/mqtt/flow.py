@@ -30,7 +30,6 @@ class Flow:
         self._unheard_before = parts.figures.unheard
         self._alone: Entry | State | None = None
         self._marked: tuple[int, int] | None = None
-        self._progress = False
         self._born_ns: int | None = None
         self._birth_due = False
         self.live = False
@@ -159,7 +158,6 @@ class Flow:
     # --- what comes back ----------------------------------------------------------------------------
     def acked(self, count: int) -> None:
         """The oldest so many stream messages are with the broker."""
-        self._progress = True
         self._parts.outbox.acknowledge(count, self._parts.clock.monotonic_ns())
         figures = self._parts.figures
         figures.published += count
@@ -172,7 +170,6 @@ class Flow:
             case Acked(count):
                 self.acked(count)
             case Rejected(reason):
-                self._progress = True
                 entry = self._parts.outbox.refuse(self._parts.clock.monotonic_ns())
                 if entry is not None:
                     self._refuse(entry[0], reason)
@@ -191,7 +188,7 @@ class Flow:
             return
         outbox, suspects = self._parts.outbox, self._parts.suspects
         if self._alone is None:
-            suspects.broke((outbox.acknowledged, outbox.taken), progress=self._progress, code=code)
+            suspects.broke((outbox.acknowledged, outbox.taken), outbox.furthest, code)
         elif suspects.broke_alone(_key(self._alone), code):
             self._park(self._alone)
 
@@ -201,7 +198,6 @@ class Flow:
             self._alone = None
 
     def _state_acked(self, topic: str, reason: str | None) -> None:
-        self._progress = True
         if self.stopped and topic == self._health_topic:
             self.stop_answered = True
         if reason is not None:

@@ -1,7 +1,8 @@
 """Which message does the broker cut the line for? Found by sending the suspects one at a time. Pure.
 
-A line that breaks right after its messages were sent may have been cut for one of them, and would be again for ever.
-So after two such breaks (or one whose reason blames the packet) what was under way is sent singly; what is alone
+A line that breaks after messages were sent may have been cut for one of them, and would be again for ever. What tells
+is whether more was acknowledged than ever before: what is merely sent again after a rewind is acknowledged each time.
+So after two breaks without that (or one whose reason blames the packet) what was under way is sent singly; what is alone
 under way when the line breaks twice (or once with blame) is parked.
 """
 
@@ -25,7 +26,7 @@ class Suspects:
         """Outbox positions (the second not included) that go one at a time."""
         self.states = False
         """Whether states go one at a time."""
-        self._breaks = 0
+        self._breaks = self._furthest = 0
         self._strikes: dict[Key, int] = {}
 
     @property
@@ -33,11 +34,15 @@ class Suspects:
         """Whether a message is being looked for: then the next attempt should not wait long."""
         return self._breaks > 0 or self.states or self.span is not None
 
-    def broke(self, under_way: tuple[int, int], *, progress: bool, code: int | None) -> None:
-        """The line broke with these positions sent and not acknowledged. `code`: the broker's DISCONNECT, if any."""
+    def broke(self, under_way: tuple[int, int], furthest: int, code: int | None) -> None:
+        """The line broke with these positions sent and not acknowledged. `code`: the broker's DISCONNECT, if any.
+
+        `furthest`: the furthest position that was ever acknowledged.
+        """
         if code in EXCUSING:
             return
-        self._breaks = 0 if progress else self._breaks + 1
+        self._breaks = 0 if furthest > self._furthest else self._breaks + 1
+        self._furthest = furthest
         if self._breaks >= BREAKS or code in BLAMING:
             self.span = under_way if under_way[0] < under_way[1] else None
             self.states = True

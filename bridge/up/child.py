@@ -21,6 +21,8 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 EARNED_S = 60.0
 """Who lived this long is restarted at once again."""
 MAX_LINE = 64 * 1024
+NOT_STARTED = 126
+"""The exit code of a process that the system could not make; a shell gives the same."""
 LAST_LINES_S = 0.5
 """After its end, so long is waited for what it still had to say."""
 _PR_SET_PDEATHSIG = 1
@@ -55,6 +57,8 @@ class Child:
         self._changed = changed
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = asyncio.Event()
+        self._over = asyncio.Event()
+        self._over.set()
 
     @property
     def pid(self) -> int | None:
@@ -67,12 +71,23 @@ class Child:
         return self._stopping.is_set()
 
     async def keep(self) -> int:
-        """Run it until `stop`, or until it ends with a final code; returns the last exit code."""
+        """Run it until `stop`, or until it ends with a final code; returns the last exit code.
+
+        Raises OSError if its first start fails: a program is missing then, and no restart brings it.
+        """
+        self._over.clear()
+        try:
+            return await self._keep()
+        finally:
+            self._over.set()
+
+    async def _keep(self) -> int:
         pause_s = FIRST_PAUSE_S
-        while True:
+        code = 0
+        while not self.stopping:
             began = time.monotonic()
-            code = await self._run()
-            if self._stopping.is_set() or code in self.recipe.final_codes:
+            code = await self._run_if_it_can()
+            if self.stopping or code in self.recipe.final_codes:
                 return code
             if time.monotonic() - began >= EARNED_S:
                 pause_s = FIRST_PAUSE_S
@@ -82,10 +97,22 @@ class Child:
                 return code
             pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
             self.restarts += 1
+        return code
+
+    async def _run_if_it_can(self) -> int:
+        try:
+            return await self._run()
+        except OSError as error:
+            if self.last_exit is None:
+                raise
+            log.warning("%s cannot be started: %s", self.name, error)  # no memory for the moment, say: it may pass
+            return NOT_STARTED
 
     async def _run(self) -> int:
         """Run it once; returns its exit code (negative: the signal that ended it)."""
         process = self._process = await self._start()
+        if self.stopping:  # it was asked for while there was no process to ask
+            process.kill()
         self.exited.clear()
         self._tell()
         listening = asyncio.create_task(self._listen(process))
@@ -117,14 +144,12 @@ class Child:
         """Ask it to end; after `within_s` it is killed."""
         self._stopping.set()
         self.signal(signal.SIGTERM)
-        if self.pid is None:
-            return
         try:
-            await asyncio.wait_for(self.exited.wait(), max(within_s, 0.05))
+            await asyncio.wait_for(self._over.wait(), max(within_s, 0.05))
         except TimeoutError:
             log.warning("%s did not stop within %.1f s: killed", self.name, within_s)
             self.signal(signal.SIGKILL)
-            await self.exited.wait()
+            await self._over.wait()
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, if it runs."""

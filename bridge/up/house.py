@@ -117,7 +117,7 @@ async def _start(plan: Plan, supervisor: Supervisor) -> None:
         return
     if plan.demo:
         simulator = supervisor.start(plans.simulator(plan))
-        await supervisor.listening(simulator, LOOPBACK, plan.ports.binance, READY_S)
+        await supervisor.listening(simulator, LOOPBACK, (plan.ports.kucoin, plan.ports.binance), READY_S)
     flag = plan.data_dir / "recorder-session"
     known = _touched(flag)
     supervisor.also(_save_sessions(flag, mosquitto), "save sessions")
@@ -127,7 +127,7 @@ async def _start(plan: Plan, supervisor: Supervisor) -> None:
     if supervisor.stop.is_set():
         return
     supervisor.start(plans.bridge(plan))
-    if not await supervisor.listening(page, LOOPBACK, plan.ports.page, READY_S):
+    if not await supervisor.listening(page, LOOPBACK, (plan.ports.page,), READY_S):
         log.warning("the page does not answer yet")
     if not supervisor.stop.is_set():
         sys.stdout.write(welcome(plan, lan_address() if plan.lan else None) + "\n")
@@ -139,7 +139,8 @@ async def _start_broker(plan: Plan, supervisor: Supervisor) -> tuple[Plan, Child
     for _ in range(PORT_TRIES):
         command = (find_program("mosquitto"), "-c", str(prepare(plan)))
         child = supervisor.start(plans.broker(plan, command))
-        if await supervisor.listening(child, LOOPBACK, plan.ports.mqtt, READY_S) or supervisor.stop.is_set():
+        ports = (plan.ports.mqtt, plan.ports.websocket)
+        if await supervisor.listening(child, LOOPBACK, ports, READY_S) or supervisor.stop.is_set():
             return plan, child
         words = " ".join(child.last_words) or "it said nothing"
         await supervisor.drop(child)

@@ -5,7 +5,7 @@ import json
 import logging
 import signal
 import time
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Sequence
 from pathlib import Path
 
 from bridge.up.child import Child, Recipe, ending
@@ -18,6 +18,8 @@ STOP_S = 4.6
 RESERVE_S = 0.5
 """What is kept back for each child that is stopped later."""
 READY_POLL_S = 0.05
+SETTLE_S = 0.3
+"""Who could not have its port, because another program answers there, is dead after so long."""
 
 
 class Supervisor:
@@ -47,17 +49,14 @@ class Supervisor:
         await self._keeping.pop(child.name)
         del self.children[child.name]
 
-    async def listening(self, child: Child, host: str, port: int, within_s: float) -> bool:
-        """Wait until the child answers on its port; False if it died or the time is over."""
+    async def listening(self, child: Child, host: str, ports: Sequence[int], within_s: float) -> bool:
+        """Wait until the child answers on all its ports; False if it died or the time is over."""
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline and child.last_exit is None and not self.stop.is_set():
-            try:
-                _, writer = await asyncio.open_connection(host, port)
-            except OSError:
-                await asyncio.sleep(READY_POLL_S)
-            else:
-                writer.close()
-                return child.pid is not None
+            if all([await answers(host, port) for port in ports]):
+                await asyncio.sleep(SETTLE_S)
+                return child.pid is not None and child.last_exit is None
+            await asyncio.sleep(READY_POLL_S)
         return False
 
     async def stop_all(self, order: Iterable[str]) -> None:
@@ -116,3 +115,13 @@ class Supervisor:
             write_whole(self._state, json.dumps(told) + "\n")
         except OSError as error:
             log.warning("%s cannot be written: %s", self._state, error.strerror)
+
+
+async def answers(host: str, port: int) -> bool:
+    """Whether somebody listens there."""
+    try:
+        _, writer = await asyncio.open_connection(host, port)
+    except OSError:
+        return False
+    writer.close()
+    return True

@@ -17,6 +17,7 @@ from bridge.settings import Broker as BrokerSettings
 from bridge.states import States
 from bridge.topics import Topics
 from tests.broker import Broker
+from tests.mqtt.cutting import CuttingBroker
 
 RUN = 1_743_147_000_123
 PATIENCE_S = 30.0
@@ -45,7 +46,7 @@ class Self:
 class House:
     """A publisher with its outbox and states, running against a broker."""
 
-    def __init__(self, broker: Broker, *, port: int | None = None, limit: int = 64 << 20, **settings: Any) -> None:
+    def __init__(self, broker: Broker | CuttingBroker, *, port: int | None = None, limit: int = 64 << 20, **settings: Any) -> None:
         self.topics = Topics()
         self.outbox = Outbox(limit, 90.0)
         self.states = States(last=self.topics.health("bridge"))

@@ -11,10 +11,12 @@ import pytest
 import uvloop
 
 from bridge.errors import SettingsError
+from bridge.mqtt import publisher
 from bridge.mqtt.publisher import tls_context
 from bridge.settings import Broker as BrokerSettings
 from bridge.topics import State
 from tests.broker import Broker, free_ports
+from tests.mqtt.cutting import CuttingBroker
 from tests.mqtt.house import CLIENT_ID, PATIENCE_S, RUN, House, listening, running, until
 
 pytestmark = pytest.mark.real
@@ -205,6 +207,21 @@ async def test_a_message_that_the_broker_cuts_the_line_for_is_parked(broker: Bro
         await until(lambda: set(listener.numbers(PRICE)) == set(range(1, 21)), "the others arrive")
     assert [(d.topic, d.from_n, d.cause) for d in house.outbox.drops()] == [(poison, 1, "refused")]
     assert house.publisher.figures.refused["prices"].count == 1
+
+
+async def test_a_message_that_the_broker_cuts_the_line_for_without_a_word_is_parked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(publisher, "BACKOFF_FIRST_S", 0.02)
+    async with CuttingBroker(b"poison").running() as broker, running(House(broker)) as house:
+        house.publish(50)
+        await until(lambda: house.outbox.acknowledged == 50, "the good ones before it")
+        house.publish(1, payload=b"poison")
+        house.publish(50)
+        await house.settled()
+    assert len(broker.accepted) == 100
+    assert [(d.topic, d.from_n, d.to_n, d.cause) for d in house.outbox.drops()] == [(PRICE, 51, 51, "refused")]
+    assert broker.connections < 10
 
 
 async def test_a_state_that_the_broker_cuts_the_line_for_is_parked(broker: Broker) -> None:

@@ -8,30 +8,37 @@ KEY: Key = ("prices/x/A-B", 1, 7)
 
 def test_two_breaks_without_an_acknowledgement_make_suspects() -> None:
     suspects = Suspects()
-    suspects.broke((3, 9), progress=False, code=None)
-    assert suspects.span is None
-    suspects.broke((3, 9), progress=False, code=None)
+    for _ in range(2):
+        assert suspects.span is None
+        suspects.broke((3, 9), 0, None)
     assert suspects.span == (3, 9)
     assert suspects.states
 
 
-def test_progress_between_breaks_clears_everybody() -> None:
+def test_what_was_never_acknowledged_before_clears_everybody() -> None:
     suspects = Suspects()
-    for progress in (False, True, False):
-        suspects.broke((3, 9), progress=progress, code=None)
+    for furthest in (0, 3, 3):
+        suspects.broke((3, 9), furthest, None)
     assert suspects.span is None
+
+
+def test_what_is_only_acknowledged_again_clears_nobody() -> None:
+    suspects = Suspects()
+    for acknowledged in (50, 0, 30):
+        suspects.broke((acknowledged, 101), 50, None)
+    assert suspects.span == (30, 101)
 
 
 def test_one_break_that_blames_a_packet_is_enough() -> None:
     suspects = Suspects()
-    suspects.broke((3, 9), progress=True, code=MALFORMED)
+    suspects.broke((3, 9), 3, MALFORMED)
     assert suspects.span == (3, 9)
 
 
 def test_a_broker_that_shuts_down_blames_nobody() -> None:
     suspects = Suspects()
     for _ in range(5):
-        suspects.broke((3, 9), progress=False, code=SHUTTING_DOWN)
+        suspects.broke((3, 9), 0, SHUTTING_DOWN)
     assert suspects.span is None
     assert not suspects.broke_alone(KEY, SHUTTING_DOWN)
     assert not suspects.broke_alone(KEY, SHUTTING_DOWN)
