@@ -10,21 +10,22 @@ STAMPS := $(VENV)/stamps
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 LOCKED := $(PIP) --require-hashes --no-deps -r
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
+PAGE := dashboard/static/index.html
 WEB := $(shell find dashboard/web -type f -not -path '*/node_modules/*' 2>/dev/null)
 CODE := bridge dashboard tests scripts benchmarks
 
-.PHONY: help run demo test check unit real browser javascript bench docs lock clean mosquitto chromium
+.PHONY: help run demo test check unit real browser javascript bench docs lock clean mosquitto chromium FORCE
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 
-run: $(STAMPS)/page mosquitto ## start everything: broker, bridge, page (ARGS="--lan" for options)
+run: $(PAGE) mosquitto ## start everything: broker, bridge, page (ARGS="--lan" for options)
 	@exec $(BIN)/tickbridge up $(ARGS)
 
-demo: $(STAMPS)/page mosquitto ## the same with invented prices, without any network
+demo: $(PAGE) mosquitto ## the same with invented prices, without any network
 	@exec $(BIN)/tickbridge demo $(ARGS)
 
-test: check $(STAMPS)/test $(STAMPS)/page mosquitto chromium ## everything: check and all tests, in Python, JavaScript and a browser
+test: check $(STAMPS)/test $(PAGE) mosquitto chromium ## everything: check and all tests, in Python, JavaScript and a browser
 	$(BIN)/pytest
 
 check: $(STAMPS)/test ## format, lint, types and the rules of who may import whom
@@ -39,13 +40,13 @@ unit: $(STAMPS)/test ## only the pure tests, in seconds
 real: $(STAMPS)/test mosquitto ## only the tests with real parts: Mosquitto, sockets, processes
 	$(BIN)/pytest -m "real and not browser"
 
-browser: $(STAMPS)/test $(STAMPS)/page mosquitto chromium ## only the tests in a real browser
+browser: $(STAMPS)/test $(PAGE) mosquitto chromium ## only the tests in a real browser
 	$(BIN)/pytest -m browser
 
 javascript: $(STAMPS)/test ## only the page's own tests
 	$(BIN)/pytest tests/dashboard/page/test_pure.py
 
-bench: $(STAMPS)/test $(STAMPS)/page mosquitto ## measure speed side by side with others (minutes)
+bench: $(STAMPS)/test $(PAGE) mosquitto ## measure speed side by side with others (minutes)
 	for one in receive publisher bridge recorder; do $(BIN)/python -m benchmarks.$$one; done
 
 docs: $(STAMPS)/run ## write docs/settings.md anew from the program
@@ -63,10 +64,12 @@ clean: ## remove everything that was made here (not your data)
 
 # --- set-up: a stamp says what is done already, and does not come again while its lock is unchanged -------------
 
-$(STAMPS)/venv: scripts/venv
+# Looked at every time: a system's Python may go without a trace here. Made anew it is empty, and so has no stamps.
+$(STAMPS)/venv: FORCE
 	@scripts/venv $(VENV)
-	@mkdir -p $(STAMPS)
-	@touch $@
+	@[[ -e $@ ]] || { mkdir -p $(STAMPS) && touch $@; }
+
+FORCE:
 
 # The project itself is installed as it lies here, so that a change needs no new installation.
 $(STAMPS)/run: requirements.lock requirements-build.lock pyproject.toml $(STAMPS)/venv
@@ -81,12 +84,13 @@ $(STAMPS)/test: requirements-test.lock $(STAMPS)/run
 	@$(LOCKED) requirements-test.lock
 	@touch $@
 
-$(STAMPS)/page: $(STAMPS)/run $(WEB)
+$(PAGE): $(WEB) | $(STAMPS)/run
 	@$(BIN)/python dashboard/web/build.py
 	@touch $@
 
 mosquitto:
 	@scripts/system-package mosquitto mosquitto
+	@scripts/system-package mosquitto-clients mosquitto_sub
 
 chromium:
 	@scripts/system-package chromium chromium chromium-browser google-chrome

@@ -97,7 +97,7 @@ class Broker(Section):
     ca_file: Folder | None = None
     keepalive_s: Annotated[int, Field(ge=5, le=600)] = 10
     connect_timeout_s: Seconds = 10.0
-    gather_ms: Annotated[float, Field(ge=0, le=1000)] = 5.0
+    gather_ms: Annotated[float, Field(ge=0, le=1000)] = 10.0
     max_inflight: Annotated[int, Field(ge=1, le=65535)] = 4096
 
     @model_validator(mode="after")

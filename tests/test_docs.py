@@ -116,3 +116,9 @@ def test_readme_names_the_commands_that_the_makefile_has() -> None:
     }
     assert used <= recipes
     assert {"run", "test", "demo"} <= used
+
+
+def test_every_address_of_the_http_api_is_documented() -> None:
+    told = (ROOT / "docs" / "api.md").read_text()
+    for address in re.findall(r'Route\("([^"]+)"', (ROOT / "dashboard" / "api.py").read_text()):
+        assert f"`{address.replace('{exchange}', '<exchange>').replace('{symbol}', '<SYMBOL>')}`" in told

@@ -27,6 +27,8 @@ TICK_S = 1.0
 """How often the marker is written while it moves, and the keepalive looked at."""
 READ_PAUSE_S = 0.002
 """How long acknowledgements gather while more waits to be sent than the window holds."""
+READ_PAUSE_MOST_S = 0.02
+"""How long they gather at most: a DISCONNECT or a foreign value of our health waits no longer, whatever `gather_ms`."""
 SMALL_WINDOW = 256
 """Below it waiting for acknowledgements would limit the throughput."""
 WRITE_HIGH = 1024 * 1024
@@ -120,18 +122,19 @@ class Connection(asyncio.Protocol):
 
     def _rest(self) -> None:
         """Let acknowledgements gather: Mosquitto writes each by itself, and a wake-up each costs more than its work."""
-        if self._transport is None or self._resume is not None or not self.flow.live:
+        transport = self._transport
+        if transport is None or self._resume is not None or not self.flow.live or transport.is_closing():
             return
-        if self._line.in_flight and self._line.window >= SMALL_WINDOW:
-            pause_s = READ_PAUSE_S if self.flow.starved else self._gather_s
-            self._transport.pause_reading()
+        if self._line.in_flight > 1 and self._line.window >= SMALL_WINDOW:
+            pause_s = READ_PAUSE_S if self.flow.starved else min(self._gather_s, READ_PAUSE_MOST_S)
+            transport.pause_reading()
             self._resume = self._loop.call_later(pause_s, self._resume_reading)
 
     def _resume_reading(self) -> None:
         if self._resume is not None:
             self._resume.cancel()
             self._resume = None
-            if self._transport is not None and not self.ended.done():
+            if self._transport is not None and not self._transport.is_closing():
                 self._transport.resume_reading()
 
     def pause_writing(self) -> None:

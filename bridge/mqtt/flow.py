@@ -31,7 +31,7 @@ class Flow:
         self._alone: Entry | State | None = None
         self._marked: tuple[int, int] | None = None
         self._born_ns: int | None = None
-        self._birth_due = False
+        self._birth_due = self._born = False
         self.live = False
         self.stopped = False
         """`stopped` was said: nothing else is published any more."""
@@ -188,7 +188,7 @@ class Flow:
             return
         outbox, suspects = self._parts.outbox, self._parts.suspects
         if self._alone is None:
-            suspects.broke((outbox.acknowledged, outbox.taken), outbox.furthest, code)
+            suspects.broke((outbox.acknowledged, outbox.taken), outbox.furthest, code, born=self._born)
         elif suspects.broke_alone(_key(self._alone), code):
             self._park(self._alone)
 
@@ -198,8 +198,9 @@ class Flow:
             self._alone = None
 
     def _state_acked(self, topic: str, reason: str | None) -> None:
-        if self.stopped and topic == self._health_topic:
-            self.stop_answered = True
+        if topic == self._health_topic:
+            self._born = True
+            self.stop_answered = self.stopped
         if reason is not None:
             self._refuse(topic, reason)
 

@@ -2,8 +2,8 @@
 
 A line that breaks after messages were sent may have been cut for one of them, and would be again for ever. What tells
 is whether more was acknowledged than ever before: what is merely sent again after a rewind is acknowledged each time.
-So after two breaks without that (or one whose reason blames the packet) what was under way is sent singly; what is alone
-under way when the line breaks twice (or once with blame) is parked.
+So after two breaks without that (or one whose reason blames the packet) what was under way is sent singly; what is
+alone under way when the line breaks twice (or once with blame) is parked.
 """
 
 BLAMING = frozenset({0x81, 0x82, 0x90, 0x95, 0x99})
@@ -34,14 +34,16 @@ class Suspects:
         """Whether a message is being looked for: then the next attempt should not wait long."""
         return self._breaks > 0 or self.states or self.span is not None
 
-    def broke(self, under_way: tuple[int, int], furthest: int, code: int | None) -> None:
+    def broke(self, under_way: tuple[int, int], furthest: int, code: int | None, *, born: bool) -> None:
         """The line broke with these positions sent and not acknowledged. `code`: the broker's DISCONNECT, if any.
 
-        `furthest`: the furthest position that was ever acknowledged.
+        `furthest`: the furthest position that was ever acknowledged. `born`: the birth behind the states was, so that
+        an idle line has nobody to blame.
         """
         if code in EXCUSING:
             return
-        self._breaks = 0 if furthest > self._furthest else self._breaks + 1
+        idle = born and under_way[0] == under_way[1]
+        self._breaks = 0 if idle or furthest > self._furthest else self._breaks + 1
         self._furthest = furthest
         if self._breaks >= BREAKS or code in BLAMING:
             self.span = under_way if under_way[0] < under_way[1] else None

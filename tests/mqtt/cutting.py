@@ -32,16 +32,19 @@ class CuttingBroker:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         heard: set[str] = set()
-        rest = b""
+        rest: bytes | None = b""
         with suppress(ConnectionError):
-            while data := await reader.read(65_536):
+            while rest is not None and (data := await reader.read(65_536)):
                 rest = self._all(rest + data, writer, heard)
-                if writer.is_closing():
+                if rest is None:  # our end only: what was acknowledged before must arrive, as it may from a real broker
+                    writer.write_eof()
+                    await reader.read()
                     break
                 await writer.drain()
         writer.close()
 
-    def _all(self, data: bytes, writer: asyncio.StreamWriter, heard: set[str]) -> bytes:
+    def _all(self, data: bytes, writer: asyncio.StreamWriter, heard: set[str]) -> bytes | None:
+        """Answer all whole packets; what is left of the last one, None behind the poison."""
         while data:
             try:
                 packet, size = mqtt5.read(memoryview(data))
@@ -49,8 +52,7 @@ class CuttingBroker:
                 break
             data = data[size:]
             if isinstance(packet, mqtt5.PublishPacket) and packet.payload == self._poison:
-                writer.close()
-                break
+                return None
             self._answer(packet, writer, heard)
         return data
 

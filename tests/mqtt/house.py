@@ -46,7 +46,9 @@ class Self:
 class House:
     """A publisher with its outbox and states, running against a broker."""
 
-    def __init__(self, broker: Broker | CuttingBroker, *, port: int | None = None, limit: int = 64 << 20, **settings: Any) -> None:
+    def __init__(
+        self, broker: Broker | CuttingBroker, *, port: int | None = None, limit: int = 64 << 20, **settings: Any
+    ) -> None:
         self.topics = Topics()
         self.outbox = Outbox(limit, 90.0)
         self.states = States(last=self.topics.health("bridge"))

@@ -45,6 +45,14 @@ async def test_what_is_appended_arrives_in_order_with_its_content_type(broker: B
     assert house.publisher.figures.published == 5_000
 
 
+async def test_a_long_gathering_does_not_keep_the_answers_waiting(broker: Broker) -> None:
+    async with running(House(broker, gather_ms=1000)) as house:
+        await house.connected()
+        house.publish(500)
+        await until(lambda: house.outbox.untaken == 0, "all are sent")
+        await until(lambda: house.outbox.unacknowledged == 0, "all are answered", seconds=0.5)
+
+
 async def test_messages_that_nobody_hears_are_published_and_counted(broker: Broker) -> None:
     async with running(House(broker)) as house:
         house.publish(50)

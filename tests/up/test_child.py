@@ -13,7 +13,9 @@ import pytest
 
 from bridge.up import child as children
 from bridge.up.child import Child, Recipe, ending
+from bridge.up.plan import LOOPBACK
 from bridge.up.supervisor import Supervisor
+from tests.broker import free_ports
 from tests.up.processes import gone
 
 pytestmark = pytest.mark.real
@@ -117,6 +119,45 @@ async def test_program_that_is_missing_ends_the_house(supervisor: Supervisor, ca
     supervisor.start(Recipe("ghost", ("/nowhere/ghost",)))
     assert await asyncio.wait_for(supervisor.watch(), 10) == 1
     assert "ghost cannot be started" in caplog.text
+
+
+@pytest.mark.usefixtures("_quick")
+async def test_child_that_cannot_be_started_again_for_the_moment_is_tried_again(
+    supervisor: Supervisor, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    program, away = tmp_path / "kid.sh", tmp_path / "away.sh"
+    program.write_text(f"#!/bin/sh\necho up\nmv {program} {away}\n")
+    program.chmod(0o755)
+    kid = supervisor.start(Recipe("kid", (str(program),)))
+    await until(lambda: "kid cannot be started" in caplog.text)
+    assert not supervisor.stop.is_set()
+    kid.last_words.clear()
+    away.rename(program)
+    await until(lambda: list(kid.last_words) == ["up"])
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+async def test_child_that_is_just_being_started_stops_too(supervisor: Supervisor, turns: int) -> None:
+    kid = supervisor.start(recipe(STUBBORN))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await asyncio.wait_for(supervisor.stop_all(["kid"]), 3)
+    assert kid.pid is None
+
+
+async def test_child_listens_when_it_answers_on_all_its_ports(supervisor: Supervisor) -> None:
+    (first, second) = free_ports(2)
+    kid = supervisor.start(recipe(SLEEPER))
+    async with await asyncio.start_server(lambda _, writer: writer.close(), LOOPBACK, first):
+        assert await supervisor.listening(kid, LOOPBACK, (first,), 5)
+        assert not await supervisor.listening(kid, LOOPBACK, (first, second), 0.2)
+
+
+async def test_another_program_on_the_port_is_not_taken_for_the_child(supervisor: Supervisor) -> None:
+    async with await asyncio.start_server(lambda _, writer: writer.close(), LOOPBACK, 0) as other:
+        port = other.sockets[0].getsockname()[1]
+        kid = supervisor.start(recipe("raise SystemExit(1)"))
+        assert not await supervisor.listening(kid, LOOPBACK, (port,), 5)
 
 
 async def test_child_is_in_a_process_group_of_its_own(supervisor: Supervisor) -> None:

@@ -4,6 +4,7 @@ import { HEARTBEAT_MS, receipt, silenceMs } from "./age.js";
 
 const MOST_FEEDS = 200;
 const FINAL = new Set(["offline", "stopped"]);
+const WELL = new Set(["online", "quiet"]);
 
 export class Feeds {
   /** @type {Map<string, object>} by topic path: `kucoin`, `kucoin/2`, `bridge` */
@@ -43,6 +44,12 @@ export class Feeds {
       if (of === exchange && told.whole_market === true && told.book === false) return true;
     }
     return false;
+  }
+
+  /** How many exchanges' feeds are well (their data flows, or their silence is proven), and of how many. */
+  wellAndAll(nowMs) {
+    const feeds = this.list(nowMs).filter((feed) => feed.of !== "bridge");
+    return [feeds.filter((feed) => WELL.has(feed.status)).length, feeds.length];
   }
 
   /**

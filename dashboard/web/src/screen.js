@@ -91,9 +91,11 @@ export class Screen {
   #drawNotices() {
     const told = this.#page.notices();
     const { connected } = this.#page.broker.link;
-    const isLive = connected && !this.#page.isAway;
+    const [well, all] = this.#page.feeds.wellAndAll(this.#page.now());
+    const isLive = connected && !this.#page.isAway && well === all;
     mark(byId("link"), "data-live", String(isLive));
-    say(byId("link"), isLive ? "Live" : connected ? "Bridge away" : "Broker away");
+    const feeds = well === 0 ? "Feeds away" : `${well} of ${all} feeds`;
+    say(byId("link"), isLive ? "Live" : !connected ? "Broker away" : this.#page.isAway ? "Bridge away" : feeds);
     showNotices(told);
   }
 }
