@@ -18,6 +18,8 @@ from bridge.topics import Topics
 from dashboard.broker import Inbox, backoff_s, passing_client
 
 LATEST_EXPIRY_S = 30
+MOST_EXPIRY_S = 3600
+"""The longest expiry that the bridge gives any state (`jobs/`)."""
 ASKED_S = 60.0
 """`latest/` is heard for so long after somebody asked."""
 SETTLE_S = 1.0
@@ -36,15 +38,18 @@ class State:
 
     __slots__ = ("age_ms", "fields", "instruments", "payload", "received_s", "until_s")
 
-    def __init__(self, message: aiomqtt.Message, now_s: float) -> None:
+    def __init__(self, message: aiomqtt.Message, now_s: float, most_s: int) -> None:
         self.payload = bytes(message.payload)
+        self.payload.decode()
         self.fields = _decode(self.payload)
         self.received_s = now_s
         left_s = getattr(message.properties, "MessageExpiryInterval", None)
-        self.until_s = None if left_s is None else now_s + left_s
+        # the broker counts by its own clock, which may be wrong: nothing is believed for longer than it was given
+        self.until_s = None if left_s is None else now_s + min(left_s, most_s)
         with_broker_s = 0 if left_s is None else max(0, LATEST_EXPIRY_S - left_s)
         self.age_ms = msgspec.json.decode(self.fields.get("age_ms", Raw(b"0")), type=int) + with_broker_s * 1000
-        self.instruments = _decode_list(self.fields.get("instruments", Raw(b"[]")))
+        listed = _decode_list(self.fields.get("instruments", Raw(b"[]")))
+        self.instruments = [(msgspec.json.decode(one["symbol"], type=str), one) for one in listed if "symbol" in one]
 
 
 class LiveStates:
@@ -54,6 +59,8 @@ class LiveStates:
         self._settings = settings
         self._prefix = Topics(settings.prefix).prefix
         self._states: dict[str, State] = {}
+        self._live: set[str] = set()
+        """Exchanges that spoke on this connection: what the broker retained of any other is provisional."""
         self._client: aiomqtt.Client | None = None
         self._asked_until_s = 0.0
         self._hears_latest = False
@@ -78,6 +85,7 @@ class LiveStates:
         async with passing_client(self._settings.broker, f"{self._settings.instance}-page", inbox) as client:
             await client.subscribe([(f"{self._prefix}{root}/#", 0) for root in ("health", "catalogue")])
             self._client, self.connected, self._hears_latest = client, True, False
+            self._live.clear()
             async for message in client.messages:
                 self._note(message)
                 while not inbox.empty():
@@ -91,9 +99,12 @@ class LiveStates:
             self._states.pop(topic, None)
         elif topic in self._states or len(self._states) < MOST_STATES:
             try:
-                self._states[topic] = State(message, time.monotonic())
-            except (msgspec.DecodeError, UnicodeDecodeError):
+                most_s = LATEST_EXPIRY_S if topic.startswith("latest/") else MOST_EXPIRY_S
+                self._states[topic] = State(message, time.monotonic(), most_s)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 self.unreadable += 1
+            if not message.retain and "/" in topic:
+                self._live.add(topic.split("/")[1])
 
     async def _mind_latest(self, client: aiomqtt.Client) -> None:
         """Stop hearing `latest/` when nobody has asked for a while."""
@@ -113,7 +124,7 @@ class LiveStates:
                 await client.subscribe(f"{self._prefix}latest/#", 0)
         await asyncio.sleep(max(0.0, self._settled_s - time.monotonic()))
         return {
-            (parts[1], parts[2]): _aged(state)
+            (parts[1], parts[2]): _aged(state) if parts[1] in self._live else _provisional(state)
             for topic, state in self._living("latest")
             if len(parts := topic.split("/")) == 3
         }
@@ -125,10 +136,9 @@ class LiveStates:
     def instruments(self) -> dict[tuple[str, str], dict[str, Raw]]:
         """Every instrument of the catalogues, by exchange and symbol."""
         return {
-            (topic.split("/")[1], str(msgspec.json.decode(one["symbol"]))): one
+            (topic.split("/")[1], symbol): one
             for topic, state in self._living("catalogue")
-            for one in state.instruments
-            if "symbol" in one
+            for symbol, one in state.instruments
         }
 
     def _living(self, root: str) -> list[tuple[str, State]]:
@@ -136,6 +146,12 @@ class LiveStates:
         for topic in [topic for topic, state in self._states.items() if state.until_s and state.until_s < now_s]:
             del self._states[topic]
         return [(topic, state) for topic, state in sorted(self._states.items()) if topic.startswith(root + "/")]
+
+
+def _provisional(state: State) -> bytes:
+    """A retained value says nothing about now before its exchange has spoken on this connection."""
+    told = {"stale": True, "reason": "nothing was heard of this exchange yet"}
+    return msgspec.json.encode({name: raw for name, raw in state.fields.items() if name != "age_ms"} | told)
 
 
 def _aged(state: State) -> bytes:

@@ -59,7 +59,8 @@ class Tidy:
         """Bars that form now go along with the prices they are built of: a restart finds only the journal's."""
         beside = Layer()
         for series, minute_ns, payload in self._parts() if kind == "prices" else ():
-            beside.put("bars", series, minute_ns, payload)
+            if series in self._writer.known:  # of any other, even the prices come again: they are not acknowledged
+                beside.put("bars", series, minute_ns, payload)
         memory = self._committed.take(kind)
         try:
             self._writer.fold(kind, memory, self._committed.heard[kind], beside)

@@ -30,6 +30,8 @@ class Writer:
         with telling(path):
             (dictionary,) = self._db.execute("SELECT value FROM meta WHERE name = 'dictionary'").fetchone()
         self.packing = Packing(dictionary)
+        self.known = set(self.topics().values())
+        """The numbers of series that the file has."""
 
     def close(self) -> None:
         self._db.close()
@@ -70,6 +72,7 @@ class Writer:
         with telling(self._path), transaction(self._db):
             self._db.executemany("INSERT INTO series(id, topic) VALUES (?, ?)", topics)
             self._db.executemany("INSERT INTO journal(kind, packed) VALUES (?, ?)", entries)
+        self.known.update(number for number, _ in topics)
 
     def fold(self, kind: str, memory: Memory, heard: Heard, beside: Layer | None = None) -> None:
         """Make one segment of all of a kind's journal. `beside` is committed in the same breath."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
@@ -41,10 +42,31 @@ async def publish(broker: Broker, topic: str, payload: bytes, expiry_s: int | No
 
 async def test_latest_is_given_with_its_digits_and_its_age_by_now(broker: Broker, live: LiveStates) -> None:
     await publish(broker, "latest/kucoin/BTC-USDT", b'{"price":0.00000012,"stale":false,"age_ms":120}', 25)
+    await publish(broker, "health/kucoin", b'{"status":"online"}', 30)
+    await until(live.health, "it spoke")
     payload = (await live.latest())["kucoin", "BTC-USDT"]
     assert b'"price":0.00000012' in payload
     # 5 s of the 30 had passed before it was received, and the wait for others after
     assert 5120 <= json.loads(payload)["age_ms"] < 9000
+
+
+async def test_what_the_broker_retained_is_not_fresh_before_its_exchange_spoke(
+    broker: Broker, live: LiveStates
+) -> None:
+    await publish(broker, "latest/kucoin/BTC-USDT", b'{"price":1,"stale":false,"age_ms":120}', 7200)
+    told = json.loads((await live.latest())["kucoin", "BTC-USDT"])
+    assert (told["stale"], "age_ms" in told) == (True, False)
+    await publish(broker, "health/kucoin", b'{"status":"online"}', 30)
+    await until(live.health, "it spoke")
+    assert json.loads((await live.latest())["kucoin", "BTC-USDT"])["stale"] is False
+    assert live._states["latest/kucoin/BTC-USDT"].until_s < time.monotonic() + 31
+
+
+@pytest.mark.parametrize("payload", [b'{"a":' + b"[" * 5000, b'{"a":"\xff"}', b'{"instruments":[{"symbol":5}]}'])
+async def test_foreign_bytes_are_counted_and_end_nothing(broker: Broker, live: LiveStates, payload: bytes) -> None:
+    await publish(broker, "catalogue/kucoin", payload)
+    await until(lambda: live.unreadable == 1, "counted")
+    assert live.instruments() == {}
 
 
 async def test_what_has_expired_is_not_given_out(broker: Broker, live: LiveStates) -> None:

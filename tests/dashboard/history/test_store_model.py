@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from unittest.mock import patch
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from dashboard.history import Span, tidy
@@ -18,7 +18,11 @@ appends = st.tuples(st.sampled_from(["A-B", "C-D"]), st.integers(1, 30))
 steps = st.lists(st.one_of(appends, st.sampled_from(["commit", "tidy", "restart"])), max_size=60)
 
 
+NEW_SYMBOL_BEFORE_A_FOLD = [*(("A-B", n) for n in range(1, 6)), "commit", ("C-D", 1), "tidy", "restart"]
+
+
 @given(steps, st.integers(1, 7))
+@example(NEW_SYMBOL_BEFORE_A_FOLD, 3)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_store_holds_what_a_dictionary_would(told: list[tuple[str, int] | str], limit: int) -> None:
     few = dict.fromkeys(tidy.FOLD_ROWS, 5)
