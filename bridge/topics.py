@@ -154,7 +154,8 @@ def symbol_problem(symbol: str) -> str | None:
 def tick_body(tick: Tick, time_ns: int) -> str:
     """A tick's payload up to its row's time, without the closing brace. Its numbers must be JSON numbers already."""
     price, size, seq = tick.price, tick.size, tick.seq
-    if size and seq and tick.price_time_ns and tick.bid_size and tick.ask_size and tick.exchange_time_ns is None:
+    both = price and tick.bid and tick.bid_size and tick.ask and tick.ask_size
+    if both and size and seq and tick.price_time_ns and tick.exchange_time_ns is None:
         # the whole of KuCoin's ticker in one step: the hot path of a whole market
         return (
             f'{{"price":{price},"size":{size},"price_time_ns":{tick.price_time_ns},"bid":{tick.bid},'

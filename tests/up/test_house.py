@@ -36,7 +36,7 @@ class House:
         ports = {"broker.port": self.mqtt, "dashboard.mqtt_websocket_port": self.websocket, "dashboard.port": self.page}
         sets = [part for name, port in ports.items() for part in ("--set", f"{name}={port}")]
         command = [sys.executable, "-m", "bridge.cli", verb, "--data-dir", str(folder), *sets, *options]
-        self.output = folder.parent / f"{folder.name}.out"
+        self.output = folder.parent / f"{folder.name}-{self.page}.out"
         environment = {**os.environ, "TICKBRIDGE_CONFIG": ""}
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
