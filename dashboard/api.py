@@ -54,8 +54,7 @@ class Api:
         if not self._known(store, exchange, symbol):
             raise HTTPException(404, f"{exchange} has no symbol {symbol} here: /api/v1/symbols lists them")
         if kind == "gaps":
-            found = await store.gaps(exchange, symbol, span.from_ns or 0, span.to_ns)
-            return answer(Page(found[: span.limit]))
+            return answer(await store.gaps(exchange, symbol, span))
         if interval is not None:
             return answer(await store.candles(exchange, symbol, interval, span))
         return answer(await store.rows(kind, exchange, symbol, span))
@@ -63,10 +62,8 @@ class Api:
     async def gaps(self, request: Request) -> Response:
         """The newest state of every gap in a span of time."""
         only(request, {"exchange", "symbol", "from", "to", "limit"})
-        span = read_span(request)
         query = request.query_params
-        found = await self._history().gaps(query.get("exchange"), query.get("symbol"), span.from_ns or 0, span.to_ns)
-        return answer(Page(found[-span.limit :]))
+        return answer(await self._history().gaps(query.get("exchange"), query.get("symbol"), read_span(request)))
 
     async def latest(self, request: Request) -> Response:
         """Every symbol's newest tick: live with its freshness, else from the history and marked stale."""
@@ -99,7 +96,8 @@ class Api:
         """200 while this process does its work, 503 when the store cannot be written. A lost broker is only told."""
         status = self._recorder.status() if self._recorder is not None else {"store": "off"}
         well = status["store"] in ("ok", "off")
-        told = {"ok": well, "store": status["store"], "broker": "ok" if self._live.connected else "away"}
+        broker = self._live.broker if status.get("broker", "ok") == "ok" else status["broker"]
+        told = {"ok": well, "store": status["store"], "broker": broker}
         return document(told, 200 if well else 503)
 
     async def connect(self, request: Request) -> Response:

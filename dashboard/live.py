@@ -15,7 +15,7 @@ from msgspec import Raw
 
 from bridge.settings import Settings
 from bridge.topics import Topics
-from dashboard.broker import Inbox, backoff_s, passing_client
+from dashboard.broker import Inbox, backoff_s, passing_client, refused_topics
 
 LATEST_EXPIRY_S = 30
 MOST_EXPIRY_S = 3600
@@ -65,9 +65,14 @@ class LiveStates:
         self._asked_until_s = 0.0
         self._hears_latest = False
         self._settled_s = 0.0
-        self.connected = False
+        self.broker = "away"
+        """`ok` or what is wrong."""
         self._tries = 0
         self.unreadable = 0
+
+    @property
+    def connected(self) -> bool:
+        return self._client is not None
 
     async def run(self) -> None:
         while True:
@@ -76,15 +81,17 @@ class LiveStates:
             except (aiomqtt.MqttError, OSError) as error:
                 log.debug("live states: the broker is away: %s", error)
             finally:
-                self.connected, self._client = False, None
+                self.broker, self._client = "away", None
             await asyncio.sleep(backoff_s(self._tries))
             self._tries += 1
 
     async def _hear(self) -> None:
         inbox = Inbox()
         async with passing_client(self._settings.broker, f"{self._settings.instance}-page", inbox) as client:
-            await client.subscribe([(f"{self._prefix}{root}/#", 0) for root in ("health", "catalogue")])
-            self._client, self.connected, self._hears_latest = client, True, False
+            topics = [f"{self._prefix}{root}/#" for root in ("health", "catalogue")]
+            refused = refused_topics(topics, await client.subscribe([(topic, 0) for topic in topics]))
+            self.broker = f"refuses {', '.join(refused)}: see its acl" if refused else "ok"
+            self._client, self._hears_latest = client, False
             self._live.clear()
             async for message in client.messages:
                 self._note(message)

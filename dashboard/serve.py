@@ -16,6 +16,7 @@ from bridge.errors import SettingsError, StoreError
 from bridge.settings import Settings
 from dashboard.api import Api
 from dashboard.app import create_app
+from dashboard.history.base import StoreAway
 from dashboard.history.recorder import Recorder
 from dashboard.history.sqlite import SqliteHistory
 from dashboard.live import LiveStates
@@ -23,6 +24,7 @@ from dashboard.live import LiveStates
 FLUSH_S = 2.0
 """How long a stop may wait for the last commit; what it does not store, the broker keeps."""
 CLOSE_S = 1.0
+FAILED = 1
 WRONG_SETTINGS = 2
 TASK_DIED = 3
 SESSION_FLAG = "recorder-session"
@@ -30,13 +32,19 @@ log = logging.getLogger(__name__)
 
 
 def run(settings: Settings) -> int:
-    """Serve until SIGTERM or SIGINT; the exit code: 0 stopped, 2 cannot start as configured, 3 a part died."""
+    """Serve until SIGTERM or SIGINT; the exit code: 0 stopped, 3 a part died.
+
+    1: the history cannot be opened now, but another try may do; 2: it cannot start as configured, nor ever will.
+    """
     try:
         settings.broker.secret()
         with bind(settings.dashboard.host, settings.dashboard.port) as listener:
             history = open_history(settings)
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 return runner.run(serve(settings, listener, history))
+    except StoreAway as error:
+        log.error("%s", error)
+        return FAILED
     except (SettingsError, StoreError) as error:
         log.error("%s", error)
         return WRONG_SETTINGS

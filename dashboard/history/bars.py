@@ -77,39 +77,45 @@ class Forming:
 
 
 class Bars:
-    """The forming bars of all price series."""
+    """The forming bars of all price series, and one of an earlier minute each, for late ticks."""
 
     def __init__(self) -> None:
         self._forming: dict[int, Forming] = {}
+        self._late: dict[int, Forming] = {}
         self._newest_ns = 0
 
     def add(self, series: int, time_ns: int, price: bytes) -> tuple[int, bytes] | None:
         """Take a tick's price; the bar (its minute, payload) that this one completes, if any."""
         minute_ns, value = time_ns - time_ns % MINUTE_NS, float(price)
-        forming = self._forming.get(series)
-        if forming is not None and forming.minute_ns == minute_ns:
-            forming.add(time_ns, price, value)
+        current = self._forming.get(series)
+        late = current is not None and minute_ns < current.minute_ns
+        bars = self._late if late else self._forming
+        known = bars.get(series)
+        if known is not None and known.minute_ns == minute_ns:
+            known.add(time_ns, price, value)
             return None
-        new = Forming(minute_ns, time_ns, price, value)
-        if forming is not None and minute_ns < forming.minute_ns:
-            return minute_ns, new.payload()
+        bars[series] = Forming(minute_ns, time_ns, price, value)
         self._newest_ns = max(self._newest_ns, time_ns)
-        self._forming[series] = new
-        return None if forming is None else (forming.minute_ns, forming.payload())
+        return None if known is None else (known.minute_ns, known.payload())
 
     def close(self) -> list[tuple[int, int, bytes]]:
-        """Take out the bars whose minute has passed by the newest tick: series, minute, payload."""
+        """Take out the bars whose minute has passed by the newest tick, and the late ones: series, minute, payload."""
         minute_ns = self._newest_ns - self._newest_ns % MINUTE_NS
         passed = [(series, bar) for series, bar in self._forming.items() if bar.minute_ns < minute_ns]
+        closed = [(series, bar.minute_ns, bar.payload()) for series, bar in [*passed, *self._late.items()]]
         for series, _ in passed:
             del self._forming[series]
-        return [(series, bar.minute_ns, bar.payload()) for series, bar in passed]
+        self._late.clear()
+        return closed
 
     def parts(self) -> list[tuple[int, int, bytes]]:
-        """What forms now, left as it is: series, minute, payload. Callable from any thread."""
+        """What forms now, left as it is: series, minute, payload. Callable from any thread.
+
+        Late ones are not here: they never wait longer than the ticks they are built of.
+        """
         return [(series, bar.minute_ns, bar.payload()) for series, bar in list(self._forming.items())]
 
-    def part(self, series: int) -> tuple[int, bytes] | None:
-        """What forms now of one series: its minute and payload. Callable from any thread."""
-        bar = self._forming.get(series)
-        return None if bar is None else (bar.minute_ns, bar.payload())
+    def of(self, series: int) -> list[tuple[int, bytes]]:
+        """What forms now of one series: minutes and payloads, the late one first. Callable from any thread."""
+        bars = self._late.get(series), self._forming.get(series)
+        return [(bar.minute_ns, bar.payload()) for bar in bars if bar is not None]

@@ -6,6 +6,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from bridge.errors import StoreError
+
 MINUTE_NS = 60_000_000_000
 INTERVALS_NS: Mapping[str, int] = {
     "1m": MINUTE_NS,
@@ -17,6 +19,10 @@ INTERVALS_NS: Mapping[str, int] = {
     "1d": 1440 * MINUTE_NS,
 }
 END_OF_TIME_NS = 2**63 - 1
+
+
+class StoreAway(StoreError):
+    """The store cannot be used now, but nothing is wrong with it: it may be tried again."""
 
 
 class Span(Struct, frozen=True):
@@ -61,8 +67,11 @@ class History(ABC):
         """The newest stored tick of every symbol: exchange, symbol, payload."""
 
     @abstractmethod
-    async def gaps(self, exchange: str | None, symbol: str | None, from_ns: int, to_ns: int) -> list[bytes]:
-        """The newest state of every gap that touches [from_ns, to_ns), with its exchange, oldest first."""
+    async def gaps(self, exchange: str | None, symbol: str | None, span: Span) -> Page:
+        """The newest state of every gap that touches the span, with its exchange, by its end; open ones come last.
+
+        Gaps of one end are never on two pages, so a page may be a little longer than the span's limit.
+        """
 
     @abstractmethod
     def symbols(self) -> list[Stored]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from decimal import Context, Decimal
 from functools import reduce
 from itertools import groupby
+from math import isfinite
 
 import msgspec
 from msgspec import Raw, Struct
@@ -28,6 +29,14 @@ class Minute(Struct):
 
 _decode = msgspec.json.Decoder(Minute).decode
 _EXACT = Context(prec=100)
+MOST_PLACES = 1074
+"""Decimal places of the least float64: written out, 1e-50000000 would take 50 MB."""
+
+
+def check_number(number: bytes) -> None:
+    """Raises ValueError unless this is a number that float64 can hold, however short it is written."""
+    if not isfinite(float(number)) or abs(int(Decimal(bytes(number).decode()).as_tuple().exponent)) > MOST_PLACES:
+        raise ValueError(f"{bytes(number)[:40]!r} is beyond float64")
 
 
 def check_candle(payload: bytes) -> None:
@@ -35,7 +44,7 @@ def check_candle(payload: bytes) -> None:
     try:
         one = _decode(payload)
         for number in (one.open, one.high, one.low, one.close, one.volume or b"0", one.quote_volume or b"0"):
-            float(number)
+            check_number(number)
     except (msgspec.DecodeError, ValueError) as error:
         raise FrameError(f"candle: {error}") from error
 

@@ -1,9 +1,12 @@
 """The newest state of every gap. Pure."""
 
+from itertools import groupby
+
 import msgspec
 from msgspec import Struct
 
 from bridge.errors import FrameError
+from dashboard.history.base import END_OF_TIME_NS, Page, Span
 
 MOST_GAPS = 20_000
 
@@ -17,6 +20,10 @@ class GapState(Struct):
     to_ns: int | None = None
     symbols: list[str] | None = None
     symbol_count: int = 0
+
+    @property
+    def end_ns(self) -> int:
+        return END_OF_TIME_NS if self.to_ns is None else self.to_ns
 
     def touches(self, symbol: str | None, from_ns: int, to_ns: int) -> bool:
         if self.from_ns >= to_ns or (self.to_ns is not None and self.to_ns <= from_ns):
@@ -55,11 +62,22 @@ class GapBook:
             del self._gaps[next(iter(self._gaps))]
             self.forgotten += 1
 
-    def find(self, exchange: str | None, symbol: str | None, from_ns: int, to_ns: int) -> list[bytes]:
-        """Payloads with their exchange, by the gaps' beginning."""
+    def find(self, exchange: str | None, symbol: str | None, span: Span) -> Page:
+        """Payloads with their exchange, by the gaps' end: what ends later still touches a span from `next_ns` on."""
         found = [
-            (state.from_ns, b'{"exchange":%b,%b' % (msgspec.json.encode(of), payload.lstrip()[1:]))
+            (state.end_ns, state.from_ns, b'{"exchange":%b,%b' % (msgspec.json.encode(of), payload.lstrip()[1:]))
             for (of, _), (state, payload) in list(self._gaps.items())
-            if exchange in (None, of) and state.touches(symbol, from_ns, to_ns)
+            if exchange in (None, of) and state.touches(symbol, span.from_ns or 0, span.to_ns)
         ]
-        return [payload for _, payload in sorted(found)]
+        found.sort()
+        if span.from_ns is None:
+            return Page([payload for _, _, payload in found[-span.limit :]])
+        rows: list[bytes] = []
+        last_ns: int | None = None
+        for end_ns, group in groupby(found, lambda one: one[0]):
+            payloads = [payload for _, _, payload in group]
+            if rows and len(rows) + len(payloads) > span.limit:
+                return Page(rows, last_ns)
+            rows += payloads
+            last_ns = end_ns
+        return Page(rows)

@@ -5,13 +5,14 @@ Belongs to the event loop's thread; other threads may look, and the writer takes
 
 from bridge.errors import FrameError
 from dashboard.history.bars import Bars
-from dashboard.history.candles import check_candle
+from dashboard.history.candles import check_candle, check_number
 from dashboard.history.gapbook import GapBook
 from dashboard.history.heard import Heard
 from dashboard.history.memory import Layer
 from dashboard.history.rows import KINDS, Mark, Row, Series, one_line, read_mark, series_of
 
 MOST_SERIES = 200_000
+OF_A_SYMBOL = ("prices", "trades", "candles")
 
 
 class Intake:
@@ -24,7 +25,8 @@ class Intake:
         self.top = Layer()
         self.bars = Bars()
         self.gaps = GapBook()
-        self.newest: dict[int, Row] = {}
+        self.newest: dict[int, tuple[int, int, bytes]] = {}
+        """Run, time and payload by series: a later run wins over a later time, which a wrong clock may have told."""
         self.newest_ns = 0
         self.stored = 0
         self.repeats = 0
@@ -32,9 +34,10 @@ class Intake:
     def append(self, topic: str, payload: bytes) -> bool:
         """Take a message (topic without prefix); False if it is a repeat. Raises FrameError if it cannot be stored."""
         mark = read_mark(payload)
-        series = self.series.get(topic) or self._meet(topic)
         payload = one_line(payload)
-        _check(series.kind, mark, payload)
+        series = self.series.get(topic) or self._candidate(topic)
+        _check(series, mark, payload)
+        self._meet(series, topic)
         publication = mark.publication()
         if publication is not None and not self.heard[series.kind].add(series.number, *publication):
             self.repeats += 1
@@ -51,10 +54,11 @@ class Intake:
         if series.kind == "gaps":
             self.gaps.note(series.exchange, payload)
         elif series.kind == "prices":
+            place = mark.run or 0, mark.time_ns
             known = self.newest.get(series.number)
-            if known is None or known[0] <= mark.time_ns:
-                self.newest[series.number] = mark.time_ns, payload
-            if mark.price:
+            if known is None or known[:2] <= place:
+                self.newest[series.number] = *place, payload
+            if mark.price and series.symbol:
                 bar = self._bar_series(series).number
                 done = self.bars.add(bar, mark.time_ns, bytes(mark.price))
                 return None if done is None else (bar, *done)
@@ -80,25 +84,33 @@ class Intake:
 
     def _bar_series(self, price: Series) -> Series:
         topic = f"bars/{price.exchange}/{price.symbol}/1m"
-        return self.series.get(topic) or self._meet(topic)
+        known = self.series.get(topic)
+        return known or self._meet(series_of(len(self.series) + 1, topic), topic)
 
-    def _meet(self, topic: str) -> Series:
-        """A topic for the first time: it gets its number."""
-        if len(self.series) >= MOST_SERIES:
+    def _candidate(self, topic: str) -> Series:
+        """What a topic would be that is heard for the first time. There is room for a price's bars beside it."""
+        if len(self.series) + 2 > MOST_SERIES:
             raise FrameError(f"{topic[:100]!r} is one more than the {MOST_SERIES} series that are kept apart")
-        series = series_of(len(self.series) + 1, topic)
-        self.series[topic] = series
-        self.top.topics.append((series.number, topic))
+        return series_of(len(self.series) + 1, topic)
+
+    def _meet(self, series: Series, topic: str) -> Series:
+        """A topic that is new gets its number for good."""
+        if topic not in self.series:
+            self.series[topic] = series
+            self.top.topics.append((series.number, topic))
         return series
 
 
-def _check(kind: str, mark: Mark, payload: bytes) -> None:
-    if kind == "candles":
+def _check(series: Series, mark: Mark, payload: bytes) -> None:
+    """Raises FrameError for what cannot be shown later: it must not be stored."""
+    if series.kind in OF_A_SYMBOL and not series.symbol:
+        raise FrameError(f"{series.kind} of {series.exchange}: no symbol in the topic")
+    if series.kind == "candles":
         check_candle(payload)
-    elif kind == "gaps":
+    elif series.kind == "gaps":
         GapBook.check(payload)
     elif mark.price:
         try:
-            float(mark.price)
+            check_number(mark.price)
         except ValueError as error:
             raise FrameError(f"price: {error}") from error

@@ -75,10 +75,9 @@ class Queries:
 
     def _memory(self, series: Series) -> list[Row]:
         """Rows in memory by their arrival; looked at in the direction they travel, so that none is missed."""
+        forming = self._bars.of(series.number) if series.kind == "bars" else []
         waiting = self._waiting(series.kind, series.number)
-        rows = self._committed.of(series.kind, series.number) + waiting
-        forming = self._bars.part(series.number) if series.kind == "bars" else None
-        return rows if forming is None else [*rows, forming]
+        return self._committed.of(series.kind, series.number) + waiting + forming
 
     def _beginning(self, sources: list[Series], interval_ns: int, span: Span) -> int:
         """Where the newest `limit` candles begin."""

@@ -26,11 +26,20 @@ GATHER_S = 0.02
 """Pause in which messages gather: waking up for each would cost more than the work."""
 DRAIN = 500
 ACKNOWLEDGE = 250
+MOST_WAITING = 60_000
+"""With so many unacknowledged, and a store that cannot be written, the recorder leaves the broker.
+
+Then the limits of the broker's queue hold; while we are connected, one without a limit in flight sends without end.
+"""
 MOST_UNSTORED = 200_000
-"""Rows held while the disk is full. QoS 1 cannot reach it (the broker stops before); QoS 0 beyond it is dropped."""
+"""Rows held while the store cannot be written. At QoS 1 the recorder leaves at the latest here; QoS 0 is dropped."""
 RETRY_S = 5.0
 LOG_EVERY_S = 10.0
 log = logging.getLogger(__name__)
+
+
+class NoRoom(Exception):
+    """Nothing more can be held: the rest is better kept by the broker."""
 
 
 class Line:
@@ -62,6 +71,8 @@ class Recorder:
         self._line: Line | None = None
         self._committing = asyncio.Lock()
         self._soon = asyncio.Event()
+        self._writable = asyncio.Event()
+        self._writable.set()
         self._tries = 0
         self._next_log_s = 0.0
         self.broker = "connecting"
@@ -97,6 +108,10 @@ class Recorder:
                 if self._tries == 0:
                     log.warning("recorder: the broker is away: %s", error)
                 self.broker = f"away: {error}"
+            except NoRoom:
+                log.error("recorder: it leaves the broker, which keeps what comes, until the store can be written")
+                self.broker = "left until the store can be written"
+                await self._writable.wait()
             await asyncio.sleep(backoff_s(self._tries))
             self._tries += 1
 
@@ -120,10 +135,11 @@ class Recorder:
     async def _subscribe(self, client: aiomqtt.Client) -> None:
         topics = [f"{self._prefix}{root}/#" for root in STREAM_ROOTS]
         codes = await client.subscribe([(topic, 1) for topic in topics])
-        for topic in refused_topics(topics, codes):
-            log.error("recorder: the broker refuses the subscription to %s: see its acl", topic)
-        log.info("recorder: connected")
         self.broker = "ok"
+        if refused := refused_topics(topics, codes):
+            self.broker = f"refuses {', '.join(refused)}: see its acl"
+            log.error("recorder: the broker %s", self.broker)
+        log.info("recorder: connected")
         self._on_session()
 
     async def _drain(self, line: Line, inbox: Inbox) -> bool:
@@ -139,6 +155,8 @@ class Recorder:
         self._tries = 0
         self.received += 1
         if message.qos:
+            if not self._writable.is_set() and self._full(line):
+                raise NoRoom
             line.waiting.append(message.mid)
             if len(line.waiting) >= COMMIT_MESSAGES:
                 self._soon.set()
@@ -149,6 +167,9 @@ class Recorder:
             self._history.append(message.topic.value.removeprefix(self._prefix), bytes(message.payload))
         except FrameError as error:
             self._refuse(message.topic.value, error)
+
+    def _full(self, line: Line) -> bool:
+        return len(line.waiting) >= MOST_WAITING or self._history.waiting_rows >= MOST_UNSTORED
 
     def _refuse(self, topic: str, error: FrameError) -> None:
         """What cannot be stored is acknowledged like the rest, or it would come again for ever."""
@@ -172,7 +193,7 @@ class Recorder:
             line = self._line
             heard = len(line.waiting) if line else 0
             try:
-                await self._history.commit()
+                await self._write()
                 if line is not None:
                     await line.acknowledge(heard)
                 if tidy:
@@ -186,3 +207,11 @@ class Recorder:
                 log.info("recorder: the store can be written again")
             self.store = "ok"
             return True
+
+    async def _write(self) -> None:
+        try:
+            await self._history.commit()
+        except StoreError:
+            self._writable.clear()
+            raise
+        self._writable.set()

@@ -1,5 +1,6 @@
 """The history's file: made, opened and checked. A file that is not ours, older, newer or in use is left as it is."""
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -8,11 +9,14 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from bridge.errors import StoreError
+from dashboard.history.base import StoreAway
 from dashboard.history.packing import DICTIONARY
 
 VERSION = 1
 APPLICATION_ID = 0x7469636B
 BUSY_S = 30.0
+MAY_PASS = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+SYSTEM_MAY_PASS = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
 TABLES = """
 CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -26,17 +30,18 @@ CREATE TABLE heard(kind INTEGER PRIMARY KEY, packed BLOB NOT NULL);
 
 
 def lock_file(path: Path) -> int:
-    """Take the history for this process; the descriptor holds it. Raises StoreError if another has it."""
+    """Take the history for this process; the descriptor holds it. Raises StoreAway if another has it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise StoreError(f"{path}: {error.strerror}: make the folder writable or set data_dir") from error
+        kind = StoreAway if error.errno in SYSTEM_MAY_PASS else StoreError
+        raise kind(f"{path}: {error.strerror}: make the folder writable or set data_dir") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(descriptor)
-        raise StoreError(f"{path} is in use by another dashboard: stop it or set another data_dir") from error
+        raise StoreAway(f"{path} is in use by another dashboard: stop it or set another data_dir") from error
     return descriptor
 
 
@@ -62,15 +67,16 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def telling(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into a StoreError that says what to do."""
+    """Turn SQLite's errors into a StoreError that says what to do; a StoreAway if it may pass by itself."""
     try:
         yield
     except sqlite3.Error as error:
-        raise StoreError(f"{path}: {error}: {_cure(error)}") from error
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        kind = StoreAway if code in MAY_PASS else StoreError
+        raise kind(f"{path}: {error}: {_cure(code)}") from error
 
 
-def _cure(error: sqlite3.Error) -> str:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+def _cure(code: int) -> str:
     cures = {
         sqlite3.SQLITE_FULL: "free some space on its disk; nothing is lost meanwhile, the broker keeps the messages",
         sqlite3.SQLITE_NOTADB: "this is no Tickbridge history: move it away and a new one is begun",

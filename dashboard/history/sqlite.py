@@ -138,7 +138,7 @@ class SqliteHistory(History):
             if series.kind == "prices":
                 row = newest.get(series.number) or self._older(series)
                 if row is not None:
-                    found.append((series.exchange, series.symbol, row[1]))
+                    found.append((series.exchange, series.symbol, row[-1]))
         return found
 
     def _older(self, series: Series) -> Row | None:
@@ -147,8 +147,8 @@ class SqliteHistory(History):
             self._silent[series.number] = self._queries.newest(series)
         return self._silent[series.number]
 
-    async def gaps(self, exchange: str | None, symbol: str | None, from_ns: int, to_ns: int) -> list[bytes]:
-        return self._intake.gaps.find(exchange, symbol, from_ns, to_ns)
+    async def gaps(self, exchange: str | None, symbol: str | None, span: Span) -> Page:
+        return self._intake.gaps.find(exchange, symbol, span)
 
     def symbols(self) -> list[Stored]:
         kinds: dict[tuple[str, str], list[str]] = {}
