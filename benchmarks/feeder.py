@@ -35,7 +35,7 @@ def frames(capture: Path, count: int, symbols: int = 0) -> list[bytes]:
     for k in range(count):
         lap, text = divmod(k, len(recorded))[0], recorded[k % len(recorded)]
         if symbols:
-            lap = k
+            text = SEQUENCE.sub(f'"sequence":"{k + 1}"', text)
             text = NAMES.sub(f'"subject":"S{k % symbols}-USDT","topic":"/market/ticker:all"', text)
         text = SEQUENCE.sub(lambda found, lap=lap: f'"sequence":"{int(found[1]) + lap * 10**6}"', text)
         made.append(encode(TIME.sub(lambda found: f'"time":{int(found[1]) + shift - 60_000}', text).encode()))

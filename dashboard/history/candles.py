@@ -35,8 +35,10 @@ MOST_PLACES = 1074
 
 def check_number(number: bytes) -> None:
     """Raises ValueError unless this is a number that float64 can hold, however short it is written."""
-    if not isfinite(float(number)) or abs(int(Decimal(bytes(number).decode()).as_tuple().exponent)) > MOST_PLACES:
-        raise ValueError(f"{bytes(number)[:40]!r} is beyond float64")
+    text = bytes(number).decode()
+    short = "e" in text or "E" in text
+    if not isfinite(float(text)) or (short and abs(int(Decimal(text).as_tuple().exponent)) > MOST_PLACES):
+        raise ValueError(f"{text[:40]!r} is beyond float64")
 
 
 def check_candle(payload: bytes) -> None:

@@ -25,8 +25,8 @@ class Intake:
         self.top = Layer()
         self.bars = Bars()
         self.gaps = GapBook()
-        self.newest: dict[int, tuple[int, int, bytes]] = {}
-        """Run, time and payload by series: a later run wins over a later time, which a wrong clock may have told."""
+        self.newest: dict[int, tuple[int, int, int, bytes]] = {}
+        """Run, n, time and payload by series: what was told later wins over a later time, which may be a wrong one."""
         self.newest_ns = 0
         self.stored = 0
         self.repeats = 0
@@ -54,9 +54,9 @@ class Intake:
         if series.kind == "gaps":
             self.gaps.note(series.exchange, payload)
         elif series.kind == "prices":
-            place = mark.run or 0, mark.time_ns
+            place = mark.run or 0, mark.n or 0, mark.time_ns
             known = self.newest.get(series.number)
-            if known is None or known[:2] <= place:
+            if known is None or known[:3] <= place:
                 self.newest[series.number] = *place, payload
             if mark.price and series.symbol:
                 bar = self._bar_series(series).number

@@ -128,6 +128,19 @@ async def test_gaps_are_found_by_exchange_symbol_and_time(client: httpx.AsyncCli
     assert await _rows(client, "/api/v1/gaps", **{"from": "2025-11-21T13:00:00Z"}) == []
 
 
+async def test_both_addresses_of_gaps_end_at_the_same_and_lead_to_the_rest(
+    store: SqliteHistory, client: httpx.AsyncClient
+) -> None:
+    for n in range(2, 6):
+        store.append("gaps/kucoin", gap(f"g{n}", NOON, NOON + n * SECOND, n))
+    query = {"from": str(NOON), "limit": "2"}
+    page = (await client.get("/api/v1/gaps", params={**query, "exchange": "kucoin"})).json()
+    assert [row["id"] for row in page["rows"]] == ["g1", "g2"]
+    assert (await client.get(HISTORY, params={**query, "kind": "gaps"})).json() == page
+    rest = await _rows(client, "/api/v1/gaps", **{"from": str(page["next"])})
+    assert [row["id"] for row in rest] == ["g3", "g4", "g5"]
+
+
 async def test_a_store_that_is_away_gets_503(store: SqliteHistory, client: httpx.AsyncClient) -> None:
     store.close()
     answer = await client.get(HISTORY)

@@ -150,6 +150,17 @@ def test_an_unreadable_history_is_one_line_and_exit_2_and_stays_as_it_is(tmp_pat
     assert file.read_text() == "my shopping list" * 100
 
 
+@pytest.mark.real
+def test_a_history_that_is_held_is_one_line_and_exit_1_so_that_it_is_tried_again(tmp_path: Path) -> None:
+    store = SqliteHistory(tmp_path / "history.sqlite", KEEP_ALL)
+    with started(settings_for(tmp_path, 1)) as process:
+        code, said = process.wait()
+    store.close()
+    assert code == 1
+    (line,) = said.splitlines()
+    assert "in use" in line
+
+
 async def test_a_part_that_dies_ends_everything_and_is_named(caplog: pytest.LogCaptureFixture) -> None:
     finished, cancelled = asyncio.Event(), asyncio.Event()
 

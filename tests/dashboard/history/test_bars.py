@@ -28,7 +28,7 @@ def test_the_tick_of_a_new_minute_completes_the_bar_before_with_its_digits() -> 
     minute_ns, payload = bars.add(1, NOON + MINUTE, b"9") or (0, b"")
     assert minute_ns == NOON
     assert b'"open":1.50,"high":1.70,"low":1.10,"close":1.20,"built":true' in payload
-    assert bars.part(1) is not None
+    assert bars.of(1)
 
 
 def test_bars_of_silent_symbols_close_when_another_one_shows_that_time_has_passed() -> None:
@@ -37,16 +37,26 @@ def test_bars_of_silent_symbols_close_when_another_one_shows_that_time_has_passe
     bars.add(2, NOON + MINUTE, b"2")
     assert [(series, minute) for series, minute, _ in bars.close()] == [(1, NOON)]
     assert bars.close() == []
-    assert bars.part(1) is None
+    assert bars.of(1) == []
 
 
 def test_a_late_tick_of_an_earlier_minute_is_a_part_of_that_minute() -> None:
     bars = Bars()
     bars.add(1, NOON + MINUTE, b"2")
-    minute_ns, payload = bars.add(1, NOON + SECOND, b"7.0") or (0, b"")
+    assert bars.add(1, NOON + SECOND, b"7.0") is None
+    assert [minute_ns for minute_ns, _ in bars.of(1)] == [NOON, NOON + MINUTE]
+    ((_, minute_ns, payload),) = bars.close()
     assert minute_ns == NOON
     assert b'"close":7.0' in payload
-    assert (bars.part(1) or (0, b""))[0] == NOON + MINUTE
+    assert [minute_ns for minute_ns, _ in bars.of(1)] == [NOON + MINUTE]
+
+
+def test_after_a_clock_went_back_there_is_one_bar_a_minute() -> None:
+    bars = Bars()
+    bars.add(1, NOON + 60 * MINUTE, b"9")
+    done = [bars.add(1, NOON + n * SECOND // 10, b"%d" % n) for n in range(1000)]
+    assert [bar[0] for bar in done if bar] == [NOON]
+    assert [minute_ns for _, minute_ns, _ in bars.close()] == [NOON + MINUTE]
 
 
 def test_candles_of_longer_intervals_keep_digits_and_sum_volumes_exactly() -> None:
@@ -80,4 +90,5 @@ def _bar(told: list[tuple[int, int]]) -> bytes:
     bars = Bars()
     for second, price in told:
         bars.add(1, NOON + second * SECOND, b"%d" % price)
-    return (bars.part(1) or (0, b""))[1]
+    ((_, payload),) = bars.of(1)
+    return payload

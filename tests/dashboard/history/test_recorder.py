@@ -5,15 +5,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
 from bridge.settings import Broker as BrokerSettings
 from bridge.settings import History as Keep
 from bridge.settings import Settings
+from bridge.topics import STREAM_ROOTS
+from dashboard.api import Api
+from dashboard.app import create_app
 from dashboard.history import Span
 from dashboard.history import recorder as module
 from dashboard.history.recorder import Recorder
 from dashboard.history.sqlite import SqliteHistory
+from dashboard.live import LiveStates
 from tests.broker import Broker
 from tests.dashboard.live_market import Market, until
 
@@ -126,6 +131,52 @@ async def test_a_full_disk_stops_acknowledging_and_says_so_until_there_is_room(
         await until(lambda: recorder.status()["unacknowledged"] == 0, "all acknowledged")
         await until(lambda: recorder.store == "ok", "it says that, too")
         assert await holds(store, market)
+
+
+async def test_a_recorder_that_cannot_store_leaves_what_is_too_much_to_the_broker(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RETRY_S", 0.1)
+    monkeypatch.setattr(module, "MOST_WAITING", 700)
+    market = Market(broker)
+    async with recording(settings_for(broker), tmp_path) as (recorder, store, _):
+        pages = store._writer._db.execute("PRAGMA page_count").fetchone()[0]
+        store._writer._db.execute(f"PRAGMA max_page_count = {pages}")
+        await market.publish(500)
+        await until(lambda: recorder.store != "ok", "the disk is full")
+        await market.publish(3000)
+        await until(lambda: recorder.broker.startswith("left"), "it leaves")
+        assert store.waiting_rows <= 701
+        assert recorder.status()["unacknowledged"] == 0
+        store._writer._db.execute("PRAGMA max_page_count = 1000000")
+        await until(lambda: holds(store, market), "every row is there")
+        await until(lambda: recorder.status()["unacknowledged"] == 0, "all acknowledged")
+        assert (recorder.broker, recorder.store, recorder.dropped) == ("ok", "ok", 0)
+
+
+async def test_a_refused_subscription_is_told(tmp_path: Path) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _packet(reader)
+        writer.write(b"\x20\x02\x00\x00")
+        packet_id = (await _packet(reader))[:2]
+        writer.write(b"\x90\x07" + packet_id + b"\x01\x01\x01\x80\x01")
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        settings = Settings(broker=BrokerSettings(port=server.sockets[0].getsockname()[1]))
+        async with recording(settings, tmp_path) as (recorder, _, _):
+            refused = f"refuses {STREAM_ROOTS[3]}/#: see its acl"
+            assert recorder.broker == refused
+            app = create_app(Api(settings, LiveStates(settings), None, recorder), 9001)
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://pi") as client:
+                assert (await client.get("/healthz")).json() == {"ok": True, "store": "ok", "broker": refused}
+
+
+async def _packet(reader: asyncio.StreamReader) -> bytes:
+    """The body of a small MQTT packet."""
+    _, length = await reader.readexactly(2)
+    return await reader.readexactly(length)
 
 
 async def test_many_messages_are_committed_before_the_time_is_up(

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from bridge.errors import FrameError, StoreError
+from dashboard.history.base import Span
 from dashboard.history.gapbook import GapBook
 from dashboard.history.packing import Packing, entry_lines, entry_rows
 from dashboard.history.rows import merge_fields, one_line, read_mark, series_of, settled
@@ -66,10 +67,10 @@ def test_a_gap_is_found_by_time_exchange_and_symbol_in_its_newest_state() -> Non
     book.note("kucoin", gap("g1", NOON, None, 1, symbols=["BTC-USDT"]))
     book.note("kucoin", gap("g1", NOON, NOON + MINUTE, 2, symbols=["BTC-USDT"], state="unfillable"))
     book.note("binance", gap("g2", NOON, None, 1))
-    (found,) = book.find("kucoin", "BTC-USDT", NOON, NOON + 1)
+    (found,) = book.find("kucoin", "BTC-USDT", Span(10, NOON, NOON + 1)).rows
     assert json.loads(found)["state"] == "unfillable"
     assert json.loads(found)["exchange"] == "kucoin"
-    assert not book.find("kucoin", "ETH-USDT", NOON, NOON + 1)
-    assert not book.find("kucoin", "BTC-USDT", NOON + MINUTE, NOON + 2 * MINUTE)
-    assert len(book.find("binance", "ETH-USDT", NOON + 5 * MINUTE, NOON + 6 * MINUTE)) == 1
-    assert len(book.find(None, None, 0, 2**62)) == 2
+    assert not book.find("kucoin", "ETH-USDT", Span(10, NOON, NOON + 1)).rows
+    assert not book.find("kucoin", "BTC-USDT", Span(10, NOON + MINUTE, NOON + 2 * MINUTE)).rows
+    assert len(book.find("binance", "ETH-USDT", Span(10, NOON + 5 * MINUTE, NOON + 6 * MINUTE)).rows) == 1
+    assert len(book.find(None, None, Span(10, 0)).rows) == 2

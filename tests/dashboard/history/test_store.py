@@ -7,7 +7,8 @@ import pytest
 
 from bridge.errors import FrameError, StoreError
 from bridge.settings import History as Keep
-from dashboard.history import Span, tidy
+from dashboard.history import Span, schema, tidy
+from dashboard.history.base import StoreAway
 from dashboard.history.sqlite import SqliteHistory
 from tests.dashboard.history.conftest import Open
 from tests.dashboard.payloads import DAY, MINUTE, NOON, RUN, SECOND, candle, candle_fill, gap, tick, trade
@@ -255,8 +256,39 @@ async def test_gaps_survive_folds_and_restarts_in_their_newest_state(open_store:
         store.append("gaps/kucoin", gap(f"g{n % 6}", NOON, NOON + MINUTE, n, state="open" if n < 7 else "filled"))
     await store.commit()
     await store.tidy()
-    found = await open_store().gaps("kucoin", None, NOON, NOON + 1)
+    found = (await open_store().gaps("kucoin", None, Span(10, NOON, NOON + 1))).rows
     assert [json.loads(row)["state"] for row in found] == ["filled"] * 6
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+async def test_gaps_come_in_pages_without_hole_or_double_and_those_of_one_end_together(
+    open_store: Open, limit: int
+) -> None:
+    store = open_store()
+    ends = [(0, 100), (50, 100), (10, 20), (60, None), (20, 300), (30, 100), (1, None)]
+    for n, (from_s, to_s) in enumerate(ends, 1):
+        to_ns = None if to_s is None else NOON + to_s * SECOND
+        store.append("gaps/kucoin", gap(f"g{n}", NOON + from_s * SECOND, to_ns, n))
+    told, from_ns = [], NOON
+    while True:
+        page = await store.gaps("kucoin", None, Span(limit, from_ns))
+        told += [json.loads(row)["id"] for row in page.rows]
+        if page.next_ns is None:
+            break
+        from_ns = page.next_ns
+    assert told == ["g3", "g1", "g6", "g2", "g5", "g7", "g4"]
+    newest = await store.gaps("kucoin", None, Span(limit))
+    assert [json.loads(row)["id"] for row in newest.rows] == told[-limit:]
+
+
+async def test_what_was_told_later_is_the_newest_even_if_a_wrong_clock_was_ahead(open_store: Open) -> None:
+    store = open_store()
+    store.append(PRICES, tick(NOON + 60 * MINUTE, "9", 1))
+    for expected in (tick(NOON, "1", 2), tick(NOON - SECOND, "2", 1, run=RUN + 1)):
+        store.append(PRICES, expected)
+        assert (await store.latest())[0][2] == expected
+    store.append(PRICES, tick(NOON + 61 * MINUTE, "9", 3))
+    assert (await store.latest())[0][2] == expected
 
 
 @pytest.mark.parametrize(
@@ -264,6 +296,12 @@ async def test_gaps_survive_folds_and_restarts_in_their_newest_state(open_store:
     [
         (PRICES, b"not json"),
         (PRICES, b'{"time_ns":1,"price":"x"}'),
+        (PRICES, b'{"time_ns":1,"price":1e999}'),
+        ("prices/kucoin", b'{"time_ns":1,"price":1}'),
+        ("trades/kucoin", b'{"time_ns":1,"price":1}'),
+        (CANDLES, b'{"time_ns":1,"open":1,"high":1,"low":1,"close":1,"volume":1e50000000}'),
+        (CANDLES, b'{"time_ns":1,"open":1,"high":1,"low":1,"close":1,"volume":1e-50000000}'),
+        (CANDLES, b'{"time_ns":1,"open":1,"high":1,"low":1,"close":1,"volume":0e-50000000}'),
         (CANDLES, b'{"time_ns":1,"open":1}'),
         ("gaps/kucoin", b'{"time_ns":1}'),
         ("weather/here", b'{"time_ns":1}'),
@@ -274,6 +312,7 @@ def test_what_cannot_be_stored_is_refused_and_changes_nothing(open_store: Open, 
     with pytest.raises(FrameError):
         store.append(topic, payload)
     assert store.waiting_rows == 0
+    assert store.status()["series"] == 0
 
 
 @pytest.mark.usefixtures("fold_at_10")
@@ -312,9 +351,22 @@ async def test_a_fold_that_fails_loses_nothing_and_is_done_later(open_store: Ope
     assert await prices(store) == payloads
 
 
+def test_a_file_that_another_program_holds_may_be_tried_again(
+    open_store: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "BUSY_S", 0.05)
+    open_store().close()
+    other = sqlite3.connect(tmp_path / "history.sqlite", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StoreAway, match="close it"):
+        open_store()
+    other.close()
+    open_store()
+
+
 def test_a_second_dashboard_on_the_same_file_is_refused(open_store: Open, tmp_path: Path) -> None:
     open_store()
-    with pytest.raises(StoreError, match="in use by another dashboard"):
+    with pytest.raises(StoreAway, match="in use by another dashboard"):
         SqliteHistory(tmp_path / "history.sqlite", Keep())
 
 
@@ -336,6 +388,7 @@ def test_a_file_of_another_format_is_left_as_it_is(open_store: Open, tmp_path: P
     with pytest.raises(StoreError, match=cure) as caught:
         SqliteHistory(path, Keep())
     assert "\n" not in str(caught.value)
+    assert not isinstance(caught.value, StoreAway)
     assert path.read_bytes() == before
 
 
