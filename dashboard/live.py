@@ -106,7 +106,7 @@ class LiveStates:
             self._states.pop(topic, None)
         elif topic in self._states or len(self._states) < MOST_STATES:
             try:
-                most_s = LATEST_EXPIRY_S if topic.startswith("latest/") else MOST_EXPIRY_S
+                most_s = LATEST_EXPIRY_S if topic.partition("/")[0] == "latest" else MOST_EXPIRY_S
                 self._states[topic] = State(message, time.monotonic(), most_s)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 self.unreadable += 1
