@@ -38,14 +38,17 @@ class State:
 
     __slots__ = ("age_ms", "fields", "instruments", "payload", "received_s", "until_s")
 
-    def __init__(self, message: aiomqtt.Message, now_s: float, most_s: int) -> None:
+    def __init__(self, message: aiomqtt.Message, now_s: float, *, latest: bool) -> None:
         self.payload = bytes(message.payload)
         self.payload.decode()
         self.fields = _decode(self.payload)
         self.received_s = now_s
         left_s = getattr(message.properties, "MessageExpiryInterval", None)
         # the broker counts by its own clock, which may be wrong: nothing is believed for longer than it was given
-        self.until_s = None if left_s is None else now_s + min(left_s, most_s)
+        most_s = LATEST_EXPIRY_S if latest else MOST_EXPIRY_S
+        self.until_s = (
+            None if left_s is None and not latest else now_s + (most_s if left_s is None else min(left_s, most_s))
+        )
         with_broker_s = 0 if left_s is None else max(0, LATEST_EXPIRY_S - left_s)
         self.age_ms = msgspec.json.decode(self.fields.get("age_ms", Raw(b"0")), type=int) + with_broker_s * 1000
         listed = _decode_list(self.fields.get("instruments", Raw(b"[]")))
@@ -106,8 +109,7 @@ class LiveStates:
             self._states.pop(topic, None)
         elif topic in self._states or len(self._states) < MOST_STATES:
             try:
-                most_s = LATEST_EXPIRY_S if topic.partition("/")[0] == "latest" else MOST_EXPIRY_S
-                self._states[topic] = State(message, time.monotonic(), most_s)
+                self._states[topic] = State(message, time.monotonic(), latest=topic.partition("/")[0] == "latest")
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 self.unreadable += 1
             if not message.retain and "/" in topic:

@@ -7,7 +7,6 @@ already, it knows by topic, run and number.
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -17,7 +16,8 @@ import aiomqtt
 from bridge.errors import FrameError, StoreError
 from bridge.settings import Settings
 from bridge.topics import STREAM_ROOTS, Topics
-from dashboard.broker import Inbox, acknowledge, acknowledge_by_hand, backoff_s, refused_topics, session_client
+from dashboard.broker import Inbox, acknowledge_by_hand, backoff_s, refused_topics, session_client
+from dashboard.history.line import Line
 from dashboard.history.sqlite import SqliteHistory
 
 COMMIT_MESSAGES = 20_000
@@ -25,7 +25,6 @@ COMMIT_MESSAGES = 20_000
 GATHER_S = 0.02
 """Pause in which messages gather: waking up for each would cost more than the work."""
 DRAIN = 500
-ACKNOWLEDGE = 250
 MOST_WAITING = 60_000
 """With so many unacknowledged, and a store that cannot be written, the recorder leaves the broker.
 
@@ -40,24 +39,6 @@ log = logging.getLogger(__name__)
 
 class NoRoom(Exception):
     """Nothing more can be held: the rest is better kept by the broker."""
-
-
-class Line:
-    """One connection and what it has brought that is not acknowledged."""
-
-    def __init__(self, client: aiomqtt.Client) -> None:
-        self._client = client
-        self.waiting: deque[int] = deque()
-        self.alive = True
-
-    async def acknowledge(self, count: int) -> None:
-        """Acknowledge the oldest `count`; a dead line's come again on the next one."""
-        for sent in range(count):
-            if not self.alive:
-                return
-            acknowledge(self._client, self.waiting.popleft())
-            if sent % ACKNOWLEDGE == ACKNOWLEDGE - 1:
-                await asyncio.sleep(0)
 
 
 class Recorder:
