@@ -85,6 +85,17 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _read_secret(name: str, path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8")[:MAX_SECRET_BYTES].strip()
+    except (OSError, UnicodeDecodeError) as error:
+        problem = getattr(error, "strerror", None) or "is no UTF-8 text"
+        raise SettingsError(f"{name} = {path}: {problem}") from error
+    if not text:
+        raise SettingsError(f"{name} = {path}: is empty")
+    return text
+
+
 class Broker(Section):
     """Where the MQTT broker is and who we are there."""
 
@@ -108,16 +119,7 @@ class Broker(Section):
 
     def secret(self) -> str | None:
         """The password itself, from the setting or its file. Raises SettingsError if the file cannot be read."""
-        if self.password_file is None:
-            return self.password
-        try:
-            text = self.password_file.read_text(encoding="utf-8")[:MAX_SECRET_BYTES].strip()
-        except (OSError, UnicodeDecodeError) as error:
-            problem = getattr(error, "strerror", None) or "is no UTF-8 text"
-            raise SettingsError(f"broker.password_file = {self.password_file}: {problem}") from error
-        if not text:
-            raise SettingsError(f"broker.password_file = {self.password_file}: is empty")
-        return text
+        return self.password if self.password_file is None else _read_secret("broker.password_file", self.password_file)
 
 
 class Outbox(Section):
@@ -209,15 +211,37 @@ class Dashboard(Section):
 
 
 class History(Section):
-    """The embedded store (SQLite). Days of 0 keep for ever."""
+    """Which store is read, and how long each kind is kept in either. Days of 0 keep for ever."""
 
     enabled: bool = True
+    store: Literal["sqlite", "influx"] = "sqlite"
     prices_days: Days = 30
     trades_days: Days = 90
     candles_days: Days = 0
     gaps_days: Days = 0
     errors_days: Days = 30
     commit_s: Seconds = 10.0
+
+
+class Influx(Section):
+    """Where InfluxDB 2 is and what we may do there."""
+
+    url: HttpHost = "http://127.0.0.1:8086"
+    org: Annotated[str, Field(min_length=1, max_length=100)] = "tickbridge"
+    bucket_prefix: Annotated[str, _shaped(r"[A-Za-z0-9_-]{0,50}", "at most 50 letters, digits, _ and -")] = ""
+    token: Secret = None
+    token_file: Folder | None = None
+    timeout_s: Seconds = 10.0
+
+    @model_validator(mode="after")
+    def _one_token(self) -> Self:
+        if self.token is not None and self.token_file is not None:
+            raise ValueError("has both token and token_file: keep one of them")
+        return self
+
+    def secret(self) -> str | None:
+        """The token itself, from the setting or its file. Raises SettingsError if the file cannot be read."""
+        return self.token if self.token_file is None else _read_secret("influx.token_file", self.token_file)
 
 
 class Log(Section):
@@ -246,4 +270,5 @@ class Settings(Section):
     clock: Clock = Clock()
     dashboard: Dashboard = Dashboard()
     history: History = History()
+    influx: Influx = Influx()
     log: Log = Log()
