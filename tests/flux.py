@@ -22,7 +22,7 @@ def query(url: str, org: str, token: str, flux: str) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     types: list[str] = []
     names: list[str] | None = None
-    for line in csv.reader(io.StringIO(answer.text, newline="")):
+    for line in csv.reader(io.StringIO(answer.text.replace("\r\n", "\n"), newline="")):
         if not line:
             continue
         if line[0] == "#datatype":
