@@ -13,6 +13,7 @@ import { Screen, showNotices } from "./screen.js";
 import { Remembered, browserStorage } from "./store.js";
 import { SymbolView } from "./symbol.js";
 import { Table } from "./table.js";
+import { Watch } from "./watch.js";
 
 const RETRY_MS = 3_000;
 const TEND_MS = 1_000;
@@ -53,6 +54,7 @@ class Application {
     const chart = new Chart(byId("chart"), {
       older: () => this.symbol.older(), legend: (candle, gap) => this.detail.legend(candle, gap),
     });
+    this.watch = new Watch(api);
     this.symbol = new SymbolView(api, chart, () => this.page.now(), (text) => say(byId("chart-note"), text));
     say(byId("instance"), connect.instance && connect.instance !== "tickbridge" ? String(connect.instance) : "");
   }
@@ -76,6 +78,7 @@ class Application {
 
   #tend() {
     this.page.tend();
+    this.watch.tend(this.page.now());
     this.#openWished();
     const row = this.page.prices.rows.get(this.screen.chosen);
     if (row?.price && row.receipt && !this.page.isAway) this.symbol.hearPrice(row.price, row.timeS);
