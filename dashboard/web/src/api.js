@@ -29,6 +29,24 @@ export class Api {
     return this.#get("gaps", { exchange, symbol, from: ns(fromS), to: ns(toS) });
   }
 
+  /** The newest gaps, each with its exchange. @param {Record<string, string>} wish empty values are left out */
+  newestGaps(wish, limit) {
+    return this.#get("gaps", given({ ...wish, limit }));
+  }
+
+  /**
+   * The newest entries of the error table, oldest first. @param {Record<string, string>} wish empty values are left out
+   * @param {number | undefined} beforeMs only entries before this time, ms since the epoch
+   */
+  errors(wish, beforeMs, limit) {
+    return this.#get("errors", given({ ...wish, to: beforeMs === undefined ? "" : `${BigInt(Math.ceil(beforeMs)) * 1_000_000n}`, limit }));
+  }
+
+  /** What bridge, feeds, recorder and store say of themselves. */
+  health() {
+    return this.#get("health");
+  }
+
   async #get(path, query = {}) {
     const url = `api/v1/${path}?${new URLSearchParams(query)}`;
     const answer = await fetch(url, { signal: AbortSignal.timeout(WITHIN_MS), headers: { accept: "application/json" } });
@@ -41,6 +59,10 @@ export class Api {
     const told = date === null ? NaN : Date.parse(date);
     if (Number.isFinite(told)) this.#offsetMs = told - Date.now();
   }
+}
+
+function given(query) {
+  return Object.fromEntries(Object.entries(query).filter(([, value]) => value !== "" && value !== undefined));
 }
 
 /** Seconds as nanoseconds in text: a JavaScript number would lose the last digits. */

@@ -5,11 +5,15 @@ import { INTERVALS_S } from "./candles.js";
 import { Chart } from "./chart.js";
 import { Detail } from "./detail.js";
 import { byId, element, mark, say } from "./dom.js";
+import { ErrorsPanel } from "./errorspanel.js";
+import { GapsPanel } from "./gapspanel.js";
+import { HealthView } from "./health.js";
 import { Page } from "./page.js";
 import { Screen, showNotices } from "./screen.js";
 import { Remembered, browserStorage } from "./store.js";
 import { SymbolView } from "./symbol.js";
 import { Table } from "./table.js";
+import { Watch } from "./watch.js";
 
 const RETRY_MS = 3_000;
 const TEND_MS = 1_000;
@@ -32,17 +36,25 @@ class Application {
       news: () => this.screen.want(),
       link: () => this.screen.slowly(),
       candle: (told) => this.symbol.hearCandle(told),
-      gap: (gap) => this.symbol.hearGap(gap),
-      back: () => this.symbol.reload(),
+      gap: (exchange, gap) => {
+        this.gaps.hear(exchange, gap);
+        if (this.page.isOpenOn(exchange)) this.symbol.hearGap(gap);
+      },
+      trouble: (exchange, entry) => this.errors.hear(exchange, entry),
+      back: () => [this.symbol, this.gaps, this.errors].forEach((part) => part.reload()),
     });
+    this.gaps = new GapsPanel(api);
+    this.errors = new ErrorsPanel(api, { open: () => this.page.hearErrors(true), close: () => this.page.hearErrors(false) });
     const table = new Table({
       star: (key) => this.#star(key), open: (key) => this.#choose(key),
       sort: (column) => this.#sort(table, column), moved: () => this.screen?.want(),
     });
-    this.screen = new Screen({ page: this.page, table, detail: this.detail, remembered: this.remembered });
+    const health = new HealthView({ gaps: (exchange) => this.gaps.open({ exchange, state: "unsettled" }) });
+    this.screen = new Screen({ page: this.page, table, detail: this.detail, remembered: this.remembered, health });
     const chart = new Chart(byId("chart"), {
       older: () => this.symbol.older(), legend: (candle, gap) => this.detail.legend(candle, gap),
     });
+    this.watch = new Watch(api);
     this.symbol = new SymbolView(api, chart, () => this.page.now(), (text) => say(byId("chart-note"), text));
     say(byId("instance"), connect.instance && connect.instance !== "tickbridge" ? String(connect.instance) : "");
   }
@@ -55,6 +67,8 @@ class Application {
       this.screen.want(true);
     });
     byId("finder").addEventListener("submit", (event) => event.preventDefault());
+    byId("open-gaps").addEventListener("click", () => this.gaps.open({}));
+    byId("open-errors").addEventListener("click", () => this.errors.open({}, this.page.feeds.exchanges));
     window.addEventListener("hashchange", () => this.#tend());
     window.addEventListener("online", () => this.page.broker.renew("a new network"));
     document.addEventListener("visibilitychange", () => document.hidden || this.#tend());
@@ -64,6 +78,7 @@ class Application {
 
   #tend() {
     this.page.tend();
+    this.watch.tend(this.page.now());
     this.#openWished();
     const row = this.page.prices.rows.get(this.screen.chosen);
     if (row?.price && row.receipt && !this.page.isAway) this.symbol.hearPrice(row.price, row.timeS);

@@ -51,7 +51,7 @@ test("only gaps of this symbol are shaded, filled ones not, other streams' only 
   gaps.take({ id: "a", channel: "candles", from_ns: 60e9, to_ns: 120e9, state: "open", cause: "line lost" });
   gaps.take({ id: "b", channel: "candles", symbols: ["ETH-USDT"], symbol_count: 1, from_ns: 60e9, state: "open" });
   gaps.take({ id: "c", channel: "prices", from_ns: 300e9, to_ns: 310e9, state: "unfillable", cause: "clock" });
-  assert.deepEqual(gaps.shaded(() => false, 999), [{ fromS: 60, toS: 120, words: "gap: line lost (open)", channel: "candles" }]);
+  assert.deepEqual(gaps.shaded(() => false, 999), [{ fromS: 60, toS: 120, words: "gap: the connection to the exchange broke (open)", channel: "candles" }]);
   assert.equal(gaps.shaded(() => true, 999).length, 2);
   gaps.take({ id: "a", channel: "candles", from_ns: 60e9, to_ns: 120e9, state: "filled" });
   assert.equal(gaps.shaded(() => false, 999).length, 0);

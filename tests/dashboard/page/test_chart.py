@@ -35,7 +35,7 @@ def test_the_chart_shows_the_history_with_its_gap_and_goes_on_live(feed: Feed, o
     feed.forming("kucoin", "BTC-USDT", {"open": 1, "high": 99_999.9, "low": 1, "close": 12_345.6, "time_ns": now_ns})
     seen = legends(page)
     assert any("H 99999.9" in text and "C 12345.6" in text for text in seen), seen
-    assert any("gap: line lost (open)" in text for text in seen), seen
+    assert any("gap: the connection to the exchange broke (open)" in text for text in seen), seen
 
 
 def legends(page: Page) -> set[str]:
