@@ -8,10 +8,13 @@ from dashboard.history.bars import Bars
 from dashboard.history.candles import check_candle, check_number
 from dashboard.history.gapbook import GapBook
 from dashboard.history.heard import Heard
+from dashboard.history.instruments import read_instruments
 from dashboard.history.memory import Layer
-from dashboard.history.rows import KINDS, Mark, Row, Series, one_line, read_mark, series_of
+from dashboard.history.rows import KINDS, Instruments, Mark, Row, Series, one_line, read_mark, series_of
 
 MOST_SERIES = 200_000
+MOST_INSTRUMENTS = 100_000
+CATALOGUE = "catalogue"
 OF_A_SYMBOL = ("prices", "trades", "candles")
 
 
@@ -25,6 +28,7 @@ class Intake:
         self.top = Layer()
         self.bars = Bars()
         self.gaps = GapBook()
+        self.instruments: Instruments = {}
         self.newest: dict[int, tuple[int, int, int, bytes]] = {}
         """Run, n, time and payload by series: what was told later wins over a later time, which may be a wrong one."""
         self.newest_ns = 0
@@ -33,6 +37,8 @@ class Intake:
 
     def append(self, topic: str, payload: bytes) -> bool:
         """Take a message (topic without prefix); False if it is a repeat. Raises FrameError if it cannot be stored."""
+        if topic.partition("/")[0] == CATALOGUE:
+            return self._note_instruments(topic, payload)
         mark = read_mark(payload)
         payload = one_line(payload)
         series = self.series.get(topic) or self._candidate(topic)
@@ -64,11 +70,22 @@ class Intake:
                 return None if done is None else (bar, *done)
         return None
 
+    def _note_instruments(self, topic: str, payload: bytes) -> bool:
+        """What a catalogue tells anew; what it does not name any more stays as it was told last."""
+        exchange = topic.split("/")[1]
+        told = {(exchange, symbol): one for symbol, one in read_instruments(payload)}
+        changed = {key: one for key, one in told.items() if self.instruments.get(key) != one}
+        if len(self.instruments | changed) > MOST_INSTRUMENTS:
+            raise FrameError(f"{topic[:100]!r} brings more than the {MOST_INSTRUMENTS} instruments that are kept")
+        self.instruments.update(changed)
+        self.top.instruments.update(changed)
+        return bool(changed)
+
     def seal(self) -> None:
         """End the top layer, bars of the minutes that are over included."""
         for series, minute_ns, payload in self.bars.close():
             self.top.put("bars", series, minute_ns, payload)
-        if self.top.rows:
+        if self.top.rows or self.top.instruments:
             # appended before it is replaced: who looks at both may see it twice, but never not at all
             self.layers.append(self.top)
             self.top = Layer()

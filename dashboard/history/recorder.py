@@ -17,6 +17,7 @@ from bridge.errors import FrameError, StoreError
 from bridge.settings import Settings
 from bridge.topics import STREAM_ROOTS, Topics
 from dashboard.broker import Inbox, acknowledge_by_hand, backoff_s, refused_topics, session_client
+from dashboard.history.intake import CATALOGUE
 from dashboard.history.line import Line
 from dashboard.history.sqlite import SqliteHistory
 
@@ -114,7 +115,7 @@ class Recorder:
                 self._line = None
 
     async def _subscribe(self, client: aiomqtt.Client) -> None:
-        topics = [f"{self._prefix}{root}/#" for root in STREAM_ROOTS]
+        topics = [f"{self._prefix}{root}/#" for root in (*STREAM_ROOTS, CATALOGUE)]
         codes = await client.subscribe([(topic, 1) for topic in topics])
         self.broker = "ok"
         if refused := refused_topics(topics, codes):

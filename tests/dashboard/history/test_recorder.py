@@ -8,10 +8,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from bridge.events import Instrument
 from bridge.settings import Broker as BrokerSettings
 from bridge.settings import History as Keep
 from bridge.settings import Settings
-from bridge.topics import STREAM_ROOTS
+from bridge.topics import STREAM_ROOTS, Topics, catalogue
 from dashboard.api import Api
 from dashboard.app import create_app
 from dashboard.history import Span
@@ -21,6 +22,7 @@ from dashboard.history.sqlite import SqliteHistory
 from dashboard.live import LiveStates
 from tests.broker import Broker
 from tests.dashboard.live_market import Market, until
+from tests.dashboard.payloads import NOON
 
 pytestmark = pytest.mark.real
 
@@ -154,12 +156,26 @@ async def test_a_recorder_that_cannot_store_leaves_what_is_too_much_to_the_broke
         assert (recorder.broker, recorder.store, recorder.dropped) == ("ok", "ok", 0)
 
 
+async def test_the_catalogue_that_the_broker_retains_is_kept(broker: Broker, tmp_path: Path) -> None:
+    told = catalogue([Instrument("BTC-USDT", "BTC", "USDT", "BTC-USDT", "0.10", None, "trading")], NOON)
+    async with Market(broker).client() as client:
+        await client.publish(Topics().catalogue("kucoin"), told, qos=1, retain=True)
+    async with recording(settings_for(broker), tmp_path) as (recorder, store, _):
+        await until(lambda: recorder.received == 1, "heard")
+        await until(lambda: recorder.status()["unacknowledged"] == 0, "acknowledged")
+    async with SqliteHistory(tmp_path / "history.sqlite", Keep()) as store:
+        ((exchange, instrument),) = await store.catalogue()
+    assert exchange == "kucoin"
+    assert b'"base":"BTC","quote":"USDT"' in instrument
+    assert b'"price_step":0.10,' in instrument
+
+
 async def test_a_refused_subscription_is_told(tmp_path: Path) -> None:
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await _packet(reader)
         writer.write(b"\x20\x02\x00\x00")
         packet_id = (await _packet(reader))[:2]
-        writer.write(b"\x90\x07" + packet_id + b"\x01\x01\x01\x80\x01")
+        writer.write(b"\x90\x08" + packet_id + b"\x01\x01\x01\x80\x01\x01")
         await reader.read()
         writer.close()
 

@@ -373,7 +373,7 @@ def test_a_second_dashboard_on_the_same_file_is_refused(open_store: Open, tmp_pa
 @pytest.mark.parametrize(
     ("statement", "cure"),
     [
-        ("PRAGMA user_version = 2", "upgrade Tickbridge"),
+        ("PRAGMA user_version = 3", "upgrade Tickbridge"),
         ("PRAGMA user_version = 0", "move it away"),
         ("PRAGMA application_id = 5", "no Tickbridge history"),
     ],
