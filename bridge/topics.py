@@ -16,7 +16,16 @@ from bridge.events import Candle, Digits, Instrument, Stats, Symbol, Tick, Trade
 from bridge.numbers import number
 
 CONTENT_TYPE = "application/json"
-INTERVALS_NS: Mapping[str, int] = {"1m": 60_000_000_000}
+MINUTE_NS = 60_000_000_000
+INTERVALS_NS: Mapping[str, int] = {
+    "1m": MINUTE_NS,
+    "5m": 5 * MINUTE_NS,
+    "15m": 15 * MINUTE_NS,
+    "30m": 30 * MINUTE_NS,
+    "1h": 60 * MINUTE_NS,
+    "4h": 240 * MINUTE_NS,
+    "1d": 1440 * MINUTE_NS,
+}
 STREAM_ROOTS = ("prices", "trades", "candles", "gaps", "errors")
 STREAM_LEVELS: Mapping[str, tuple[int, ...]] = {
     "prices": (2,), "trades": (2,), "candles": (3,), "gaps": (1, 2), "errors": (1, 2)
