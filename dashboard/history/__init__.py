@@ -1,7 +1,6 @@
-"""What was published, kept: one contract (`base.History`) and the stores behind it.
+"""What was published, kept: one contract (`base.History`) and two stores behind it.
 
-`sqlite.py` is the embedded store, `recorder.py` feeds it from the broker. Another store is one more file with the same
-contract.
+`sqlite.py` is the embedded one, `recorder.py` feeds it from the broker. `influx/` reads what Telegraf writes.
 """
 
 from bridge.settings import Settings
