@@ -72,9 +72,9 @@ class Embedded(History):
         return found
 
     def _older(self, series: Series) -> Row | None:
-        """The newest row of a symbol that has not ticked since the start; looked for once."""
+        """The newest row of a symbol that has not ticked since the last fold before the start; looked for once."""
         if series.number not in self._silent:
-            self._silent[series.number] = self._queries.newest(series)
+            self._silent[series.number] = self._queries.told_last(series)
         return self._silent[series.number]
 
     async def gaps(self, exchange: str | None, symbol: str | None, span: Span) -> Page:

@@ -4,6 +4,7 @@ Belongs to the event loop's thread; other threads may look, and the writer takes
 """
 
 from bridge.errors import FrameError
+from bridge.topics import Topics
 from dashboard.history.bars import Bars
 from dashboard.history.candles import check_candle, check_number
 from dashboard.history.gapbook import GapBook
@@ -15,13 +16,13 @@ from dashboard.history.rows import KINDS, Instruments, Mark, Row, Series, one_li
 MOST_SERIES = 200_000
 MOST_INSTRUMENTS = 100_000
 CATALOGUE = "catalogue"
-OF_A_SYMBOL = ("prices", "trades", "candles")
 
 
 class Intake:
     """`append` takes a message; `seal` ends a layer, so that what was appended until now can be committed."""
 
     def __init__(self) -> None:
+        self._topics = Topics()
         self.series: dict[str, Series] = {}
         self.heard: dict[str, Heard] = {kind: Heard() for kind in KINDS}
         self.layers: list[Layer] = []
@@ -64,7 +65,7 @@ class Intake:
             known = self.newest.get(series.number)
             if known is None or known[:3] <= place:
                 self.newest[series.number] = *place, payload
-            if mark.price and series.symbol:
+            if mark.price:
                 bar = self._bar_series(series).number
                 done = self.bars.add(bar, mark.time_ns, bytes(mark.price))
                 return None if done is None else (bar, *done)
@@ -96,6 +97,10 @@ class Intake:
         return [row for layer in [*self.layers, top] for row in layer.of(kind, series)]
 
     @property
+    def waiting_bytes(self) -> int:
+        return self.top.bytes + sum(layer.bytes for layer in list(self.layers))
+
+    @property
     def waiting_rows(self) -> int:
         return self.top.rows + sum(layer.rows for layer in list(self.layers))
 
@@ -106,6 +111,8 @@ class Intake:
 
     def _candidate(self, topic: str) -> Series:
         """What a topic would be that is heard for the first time. There is room for a price's bars beside it."""
+        if self._topics.parts(topic) is None:
+            raise FrameError(f"{topic[:100]!r} is no topic of a stream")
         if len(self.series) + 2 > MOST_SERIES:
             raise FrameError(f"{topic[:100]!r} is one more than the {MOST_SERIES} series that are kept apart")
         return series_of(len(self.series) + 1, topic)
@@ -120,8 +127,8 @@ class Intake:
 
 def _check(series: Series, mark: Mark, payload: bytes) -> None:
     """Raises FrameError for what cannot be shown later: it must not be stored."""
-    if series.kind in OF_A_SYMBOL and not series.symbol:
-        raise FrameError(f"{series.kind} of {series.exchange}: no symbol in the topic")
+    if mark.publication() is None:
+        raise FrameError("it has neither run and n nor fill and fill_n: nobody could tell whether it was lost")
     if series.kind == "candles":
         check_candle(payload)
     elif series.kind == "gaps":

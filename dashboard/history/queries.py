@@ -9,7 +9,7 @@ from dashboard.history.base import MINUTE_NS, Page, Span
 from dashboard.history.candles import gathered, told_first
 from dashboard.history.memory import Committed
 from dashboard.history.reader import Reader, Want
-from dashboard.history.rows import Row, Series, settled
+from dashboard.history.rows import Row, Series, read_mark, settled
 from dashboard.history.troubles import Wanted, whole_times, with_exchange
 from dashboard.history.writer import MERGE
 
@@ -67,9 +67,14 @@ class Queries:
         return found, None
 
     def newest(self, series: Series) -> Row | None:
-        """The newest row of a series, if it is not too long ago to be found quickly."""
+        """The row of a series that stands last in time, if it is not too long ago to be found quickly."""
         rows, _ = self._gather(series, Want(enough=1, newest=True, most_segments=MOST_LATEST_SEGMENTS))
         return rows[-1] if rows else None
+
+    def told_last(self, series: Series) -> Row | None:
+        """The row that was published last, by run and number: a clock may have been ahead before."""
+        rows = self._reader.last_folded(series.kind, series.number, MOST_LATEST_SEGMENTS)
+        return max(rows, key=_place, default=None)
 
     def candles(self, told: Series | None, built: Series | None, interval_ns: int, span: Span) -> Page:
         """One page of candles of an interval."""
@@ -125,6 +130,11 @@ class Queries:
 def _window_ns(interval_ns: int, limit: int) -> int:
     whole = max(1, WINDOW_MINUTES * MINUTE_NS // interval_ns)
     return min(whole, limit + 1) * interval_ns
+
+
+def _place(row: Row) -> tuple[int, int, int]:
+    mark = read_mark(row[1])
+    return mark.run or 0, mark.n or 0, mark.time_ns
 
 
 def _page(rows: list[Row], limit: int, complete_ns: int | None) -> Page:

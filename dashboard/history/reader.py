@@ -128,6 +128,15 @@ class Reader:
             row = self._db.execute(query, (from_ns, NUMBER[kind], from_ns)).fetchone()
         return None if row[0] is None else int(row[0])
 
+    def last_folded(self, kind: str, series: int, most_segments: int) -> list[Row]:
+        """The rows of a series that were folded last."""
+        query = "SELECT id FROM segments WHERE kind = ? ORDER BY id DESC LIMIT ?"
+        with telling(self._path), transaction(self._db, "DEFERRED"):
+            for (number,) in self._db.execute(query, (NUMBER[kind], most_segments)).fetchall():
+                if rows := piece_rows(self._db, self._packing, number << SERIES_BITS | series):
+                    return rows
+        return []
+
     # --- counting -----------------------------------------------------------------------------------
     def segments(self, kind: str, from_ns: int, to_ns: int) -> list[Segment]:
         """The segments that may have rows of a span."""

@@ -29,10 +29,12 @@ DRAIN = 500
 MOST_WAITING = 60_000
 """With so many unacknowledged, and a store that cannot be written, the recorder leaves the broker.
 
-Then the limits of the broker's queue hold; while we are connected, one without a limit in flight sends without end.
+That is before the 65,535 that a broker has packet ids for. What it sent comes again later; it keeps that and what
+follows within the limits of its queue (mosquitto/README.md), beyond which it drops, and the audit names what.
 """
 MOST_UNSTORED = 200_000
-"""Rows held while the store cannot be written. At QoS 1 the recorder leaves at the latest here; QoS 0 is dropped."""
+MOST_UNSTORED_BYTES = 128 * 1024 * 1024
+"""Held while the store cannot be written. At QoS 1 the recorder leaves at the latest here; QoS 0 is dropped."""
 RETRY_S = 5.0
 LOG_EVERY_S = 10.0
 log = logging.getLogger(__name__)
@@ -142,7 +144,7 @@ class Recorder:
             line.waiting.append(message.mid)
             if len(line.waiting) >= COMMIT_MESSAGES:
                 self._soon.set()
-        elif self._history.waiting_rows >= MOST_UNSTORED:
+        elif self._brimful():
             self.dropped += 1
             return
         try:
@@ -151,7 +153,10 @@ class Recorder:
             self._refuse(message.topic.value, error)
 
     def _full(self, line: Line) -> bool:
-        return len(line.waiting) >= MOST_WAITING or self._history.waiting_rows >= MOST_UNSTORED
+        return len(line.waiting) >= MOST_WAITING or self._brimful()
+
+    def _brimful(self) -> bool:
+        return self._history.waiting_rows >= MOST_UNSTORED or self._history.waiting_bytes >= MOST_UNSTORED_BYTES
 
     def _refuse(self, topic: str, error: FrameError) -> None:
         """What cannot be stored is acknowledged like the rest, or it would come again for ever."""

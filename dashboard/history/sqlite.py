@@ -46,6 +46,11 @@ class SqliteHistory(Embedded):
         """Rows that are not on disk yet."""
         return self._intake.waiting_rows
 
+    @property
+    def waiting_bytes(self) -> int:
+        """What they take in memory, about."""
+        return self._intake.waiting_bytes
+
     async def commit(self) -> None:
         """Have on disk what was appended until now. Raises StoreError: then it waits for the next commit."""
         self._intake.seal()

@@ -12,7 +12,7 @@ from bridge.events import Instrument
 from bridge.settings import Broker as BrokerSettings
 from bridge.settings import History as Keep
 from bridge.settings import Settings
-from bridge.topics import STREAM_ROOTS, Topics, catalogue
+from bridge.topics import STREAM_ROOTS, Topics, Trouble, catalogue, numbered, trouble_body
 from dashboard.api import Api
 from dashboard.app import create_app
 from dashboard.history import Span
@@ -22,7 +22,7 @@ from dashboard.history.sqlite import SqliteHistory
 from dashboard.live import LiveStates
 from tests.broker import Broker
 from tests.dashboard.live_market import Market, until
-from tests.dashboard.payloads import NOON
+from tests.dashboard.payloads import NOON, RUN
 
 pytestmark = pytest.mark.real
 
@@ -154,6 +154,29 @@ async def test_a_recorder_that_cannot_store_leaves_what_is_too_much_to_the_broke
         await until(lambda: holds(store, market), "every row is there")
         await until(lambda: recorder.status()["unacknowledged"] == 0, "all acknowledged")
         assert (recorder.broker, recorder.store, recorder.dropped) == ("ok", "ok", 0)
+
+
+async def test_large_messages_that_cannot_be_stored_are_bounded_by_their_bytes(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RETRY_S", 0.1)
+    monkeypatch.setattr(module, "MOST_UNSTORED_BYTES", 1_000_000)
+    market, text = Market(broker), "x" * 50_000
+    async with recording(settings_for(broker), tmp_path) as (recorder, store, _):
+        pages = store._writer._db.execute("PRAGMA page_count").fetchone()[0]
+        store._writer._db.execute(f"PRAGMA max_page_count = {pages}")
+        async with market.client() as client:
+            await market.publish(2000)
+            await until(lambda: recorder.store != "ok", "the disk is full")
+            for n in range(1, 51):
+                trouble = numbered(trouble_body(Trouble("value", text), NOON + n), RUN, n)
+                await client.publish(Topics().errors("kucoin"), trouble, qos=1)
+        await until(lambda: recorder.broker.startswith("left"), "it leaves")
+        assert store.waiting_bytes < 1_100_000
+        store._writer._db.execute("PRAGMA max_page_count = 1000000")
+        await until(lambda: holds(store, market), "every row is there")
+        await until(lambda: recorder.status()["unacknowledged"] == 0 and recorder.broker == "ok", "all acknowledged")
+        assert len((await store.errors("kucoin", None, None, Span(100, 0))).rows) == 50
 
 
 async def test_the_catalogue_that_the_broker_retains_is_kept(broker: Broker, tmp_path: Path) -> None:
