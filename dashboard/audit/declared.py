@@ -7,31 +7,31 @@ from msgspec import structs
 
 from dashboard.audit.claims import Claim
 from dashboard.audit.ranges import Pair, common, without
-from dashboard.audit.values import Finding, GapTold
+from dashboard.audit.values import Finding, GapTold, LostTold
 from dashboard.history.base import Sequence as Numbers
 
-Declared = Mapping[Numbers, Sequence[tuple[Pair, GapTold]]]
+Declared = Mapping[Numbers, Sequence[tuple[LostTold, GapTold]]]
 
 
 def declarations(gaps: Iterable[GapTold], prefix: str) -> Declared:
     """Every range that a gap declares lost, by sequence."""
-    found: dict[Numbers, list[tuple[Pair, GapTold]]] = defaultdict(list)
+    found: dict[Numbers, list[tuple[LostTold, GapTold]]] = defaultdict(list)
     for gap in gaps:
         for lost in gap.lost or ():
             one = lost.sequence
-            found[Numbers(one.topic.removeprefix(prefix), one.run, one.fill)].append((lost.pair, gap))
+            found[Numbers(one.topic.removeprefix(prefix), one.run, one.fill)].append((lost, gap))
     return found
 
 
 def explain(sequence: Numbers, holes: Sequence[Pair], declared: Declared) -> Iterator[Finding]:
     """Findings for missing ranges of one sequence: what gaps declare first, then the rest as `missing`."""
     rest = list(holes)
-    for pair, gap in declared.get(sequence, ()):
-        for first, last in common(rest, [pair]):
-            fate = "filled" if gap.state == "filled" else "declared"
-            found = Finding(sequence.topic, first, last, fate, sequence.run, sequence.fill, gap.id, gap.job)
+    for lost, gap in declared.get(sequence, ()):
+        for first, last in common(rest, [lost.pair]):
+            fate = "filled" if lost.filled is not None or gap.state == "filled" else "declared"
+            found = Finding(sequence.topic, first, last, fate, sequence.run, sequence.fill, gap.id, lost.filled)
             yield structs.replace(found, cause=_cause(gap), from_ns=gap.from_ns, to_ns=gap.to_ns)
-        rest = without(rest, [pair])
+        rest = without(rest, [lost.pair])
     for first, last in rest:
         yield Finding(sequence.topic, first, last, "missing", sequence.run, sequence.fill)
 

@@ -1,19 +1,10 @@
-"""Sets of numbers as rising ranges, both ends included, apart from each other. Pure."""
+"""Sets of numbers as rising ranges, both ends included: what is missing of one, and what two have in common. Pure."""
 
 from collections.abc import Iterable
 
-Pair = tuple[int, int]
+from dashboard.history.ranges import Pair, joined, size
 
-
-def joined(pairs: Iterable[Pair]) -> list[Pair]:
-    """Ranges in any order, that may touch and overlap, as a set."""
-    found: list[Pair] = []
-    for first, last in sorted(pairs):
-        if found and first <= found[-1][1] + 1:
-            found[-1] = (found[-1][0], max(found[-1][1], last))
-        else:
-            found.append((first, last))
-    return found
+__all__ = ["Pair", "common", "joined", "missing", "size", "without"]
 
 
 def missing(there: Iterable[Pair], least: int, greatest: int) -> list[Pair]:
@@ -22,16 +13,20 @@ def missing(there: Iterable[Pair], least: int, greatest: int) -> list[Pair]:
 
 
 def without(pairs: Iterable[Pair], gone: Iterable[Pair]) -> list[Pair]:
-    """The first set without the numbers of the second."""
+    """The first set without the numbers of the second. Both are walked through once."""
     taken = joined(gone)
     left: list[Pair] = []
+    at = 0
     for first, last in joined(pairs):
         start = first
-        for begin, end in taken:
-            if end >= start and begin <= last:
-                if begin > start:
-                    left.append((start, begin - 1))
-                start = end + 1
+        while at < len(taken) and taken[at][1] < start:
+            at += 1
+        place = at
+        while place < len(taken) and taken[place][0] <= last:
+            if taken[place][0] > start:
+                left.append((start, taken[place][0] - 1))
+            start = taken[place][1] + 1
+            place += 1
         if start <= last:
             left.append((start, last))
     return left
@@ -41,8 +36,3 @@ def common(pairs: Iterable[Pair], others: Iterable[Pair]) -> list[Pair]:
     """The numbers that are in both sets."""
     mine = joined(pairs)
     return without(mine, without(mine, others))
-
-
-def size(pairs: Iterable[Pair]) -> int:
-    """How many numbers they hold."""
-    return sum(last - first + 1 for first, last in pairs)

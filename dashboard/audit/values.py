@@ -44,7 +44,7 @@ class RunTold(Struct, frozen=True):
 
 
 class LostTold(Struct, frozen=True):
-    """Messages that a gap declares lost."""
+    """Messages that a gap declares lost. `filled`: the job that brought their content again."""
 
     topic: str
     run: Number | None = None
@@ -53,6 +53,7 @@ class LostTold(Struct, frozen=True):
     fill: str | None = None
     from_fill_n: Number = 0
     to_fill_n: Number = 0
+    filled: str | None = None
 
     @property
     def sequence(self) -> Sequence:
@@ -64,7 +65,7 @@ class LostTold(Struct, frozen=True):
 
 
 class GapTold(Struct, frozen=True):
-    """A gap, as far as the audit reads it. `job`: what filled it, if the gap says so."""
+    """A gap, as far as the audit reads it."""
 
     id: str
     exchange: str
@@ -74,7 +75,6 @@ class GapTold(Struct, frozen=True):
     state: str
     to_ns: Number | None = None
     reason: str | None = None
-    job: str | None = None
     lost: list[LostTold] | None = None
     lost_count: Number | None = None
 
