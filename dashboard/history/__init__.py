@@ -1,8 +1,20 @@
-"""What was published, kept: one contract (`base.History`) and the embedded store behind it.
+"""What was published, kept: one contract (`base.History`) and the stores behind it.
 
-`sqlite.py` is the store, `recorder.py` feeds it from the broker. Another store is one more file with the same contract.
+`sqlite.py` is the embedded store, `recorder.py` feeds it from the broker. Another store is one more file with the same
+contract.
 """
 
-from dashboard.history.base import History, Page, Span, Stored
+from bridge.settings import Settings
+from dashboard.history.base import History, Numbered, Page, Sequence, Span, Stored
+from dashboard.history.reading import SqliteReading
+from dashboard.history.schema import FILE
 
-__all__ = ["History", "Page", "Span", "Stored"]
+__all__ = ["History", "Numbered", "Page", "Sequence", "Span", "Stored", "open_for_reading"]
+
+
+def open_for_reading(settings: Settings) -> History:
+    """The history, for a program that only asks and may run beside the dashboard: `async with` closes it.
+
+    Raises StoreError, with the cure, if there is none or it cannot be read.
+    """
+    return SqliteReading(settings.data_dir / FILE, settings.history)
