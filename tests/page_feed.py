@@ -20,7 +20,8 @@ from bridge.events import Tick
 from bridge.topics import Topics, latest, tick_body
 from dashboard.api import Api
 from dashboard.app import create_app
-from dashboard.history.base import END_OF_TIME_NS
+from dashboard.history.base import END_OF_TIME_NS, INTERVALS_NS, Span
+from dashboard.parameters import suiting_interval
 from tests.broker import Broker, free_ports, wait_until
 
 EXPIRY_S = 30
@@ -118,6 +119,8 @@ class CannedApi:
         self.told |= {"instance": "tickbridge", "whole_market": {"on": True, "bytes_a_day": 0}, **told}
         self.start_ns = (time.time_ns() // MINUTE_NS - 1440) * MINUTE_NS
         self.hole = range(1380, 1395)
+        self.older_minutes = 0
+        """How long the history is beside the last day."""
         self.more_gaps: list[dict[str, Any]] = []
         self.troubles: list[dict[str, Any]] = []
         self.told_health: dict[str, Any] = {"history": {}, "health": {}}
@@ -159,11 +162,17 @@ class CannedApi:
 
     async def history(self, request: Request) -> Response:
         query = request.query_params
-        step = {"1m": 1, "5m": 5, "15m": 15, "1h": 60, "4h": 240, "1d": 1440}[query["interval"]]
-        from_ns, to_ns = int(query["from"]), int(query["to"])
-        minutes = [minute for minute in range(0, 1440, step) if minute not in self.hole]
-        rows = [self.candle(minute) for minute in minutes]
-        return JSONResponse({"rows": [row for row in rows if from_ns <= row["time_ns"] < to_ns]})
+        from_ns, to_ns, limit = int(query["from"]), int(query["to"]), int(query["limit"])
+        interval = query["interval"]
+        if interval == "auto":
+            interval = suiting_interval(Span(limit, from_ns, to_ns), time.time_ns())
+        step = INTERVALS_NS[interval] // MINUTE_NS
+        first = max(-self.older_minutes, -(-(from_ns - self.start_ns) // MINUTE_NS))
+        minutes = range(first, min(1440, -(-(to_ns - self.start_ns) // MINUTE_NS)))
+        on_step = (minute for minute in minutes if self.at(minute) // MINUTE_NS % step == 0)
+        rows = [self.candle(minute) for minute in on_step if minute not in self.hole]
+        more = {"next": rows[limit]["time_ns"]} if len(rows) > limit else {}
+        return JSONResponse({"rows": rows[:limit], "interval": interval, **more})
 
     def candle(self, minute: int) -> dict[str, Any]:
         """A gentle wave, a little different each minute."""

@@ -1,6 +1,7 @@
 /** The dashboard's HTTP API, and its time of day: charts ask for ranges by the server's clock, not the laptop's. */
 
 const WITHIN_MS = 10_000;
+const MOST_GAPS = 5_000; // of one chart
 
 export class Api {
   #offsetMs = 0;
@@ -17,7 +18,7 @@ export class Api {
 
   /**
    * Candles, oldest first. @param {{exchange: string, symbol: string, interval: string, fromS: number, toS: number, limit: number}} wish
-   * @returns {Promise<{rows: object[], next?: number}>} `toS` is exclusive
+   * @returns {Promise<{rows: object[], next?: number, interval?: string}>} `toS` is exclusive; for "auto" the interval is told
    */
   candles({ exchange, symbol, interval, fromS, toS, limit }) {
     const path = `history/${encodeURIComponent(exchange)}/${encodeURIComponent(symbol)}`;
@@ -26,7 +27,7 @@ export class Api {
 
   /** @returns {Promise<{rows: object[]}>} gaps that touch the range */
   gaps({ exchange, symbol, fromS, toS }) {
-    return this.#get("gaps", { exchange, symbol, from: ns(fromS), to: ns(toS) });
+    return this.#get("gaps", { exchange, symbol, from: ns(fromS), to: ns(toS), limit: MOST_GAPS });
   }
 
   /** The newest gaps, each with its exchange. @param {Record<string, string>} wish empty values are left out */

@@ -3,7 +3,7 @@
 import { concerns } from "./gaplist.js";
 import { cause, state } from "./words.js";
 
-const MOST_GAPS = 500;
+const MOST_GAPS = 5000;
 
 export class Gaps {
   #symbol;

@@ -5,7 +5,7 @@ import { age, clock, count } from "./format.js";
 /** Telegraf tells of itself every 10 s: so much silence means that it is away. */
 export const TELEGRAF_SILENT_MS = 60_000;
 const WELL = new Set(["ok", "off", undefined]);
-const TONES = new Map([["complete", "good"], ["late", "resting"], ["waiting", "resting"], ["off", "resting"]]);
+const TONES = new Map([["complete", "good"], ["late", "resting"], ["waiting", "resting"], ["starting", "resting"], ["repairing", "resting"], ["off", "resting"]]);
 
 /**
  * @typedef {{name: string, status: string, tone: "good" | "resting" | "bad", reason: string, figures: [string, string][]}} Card
@@ -33,16 +33,17 @@ function history(told) {
   return { ...card, status: proofWords(told.proof), tone: TONES.get(state) ?? "bad", reason: String(reason ?? "") };
 }
 
-function proofWords({ state, complete_to_ns: to }) {
+function proofWords({ state, complete_until_ns: to }) {
   const upTo = to === undefined || to === null ? null : clock(new Date(Number(to) / 1e6));
   const complete = upTo === null ? "not proven yet" : `complete up to ${upTo}`;
   switch (state) {
     case "complete": return complete;
     case "late": return `${complete}, the rest is on its way`;
+    case "repairing": return `${complete}, the rest is being repaired`;
     case "missing": return upTo === null ? "rows are missing" : `rows are missing after ${upTo}`;
     case "unproven": return upTo === null ? "not proven" : `not proven after ${upTo}`;
     case "off": return "not audited";
-    case "waiting": return upTo === null ? "waiting for the first audit" : complete;
+    case "starting": case "waiting": return upTo === null ? "waiting for the first audit" : complete;
     default: return String(state);
   }
 }

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { cards, trouble } from "../../../dashboard/web/src/keeping.js";
 
 const AT = new Date(2026, 10, 21, 14, 3, 20).getTime();
-const proof = (fields) => ({ history: {}, recorder: { store: "ok" }, proof: { complete_to_ns: AT * 1e6, repaired: 0, lost: 0, ...fields } });
+const proof = (fields) => ({ history: {}, recorder: { store: "ok" }, proof: { complete_until_ns: AT * 1e6, repaired: 0, lost: 0, ...fields } });
 const [only, telegraf] = [(told) => cards(told, AT)[0], (told) => cards({ history: {}, telegraf: told }, AT)[1]];
 
 test("the state of proof is a sentence", () => {
@@ -15,7 +15,8 @@ test("the state of proof is a sentence", () => {
   assert.equal(status("late"), "complete up to 14:03:20, the rest is on its way");
   assert.equal(status("missing"), "rows are missing after 14:03:20");
   assert.equal(status("unproven"), "not proven after 14:03:20");
-  assert.equal(status("waiting", { complete_to_ns: undefined }), "waiting for the first audit");
+  assert.equal(status("starting", { complete_until_ns: undefined }), "waiting for the first audit");
+  assert.equal(status("repairing"), "complete up to 14:03:20, the rest is being repaired");
   assert.equal(status("off"), "not audited");
   assert.equal(status("something new"), "something new");
 });

@@ -22,7 +22,7 @@ def api(broker: Broker) -> CannedApi:
 
 def test_the_state_of_proof_stands_among_the_feeds(feed: Feed, api: CannedApi, open_page: Open) -> None:
     at = datetime(2026, 11, 21, 14, 3, 20, tzinfo=UTC).astimezone()
-    proof = {"state": "complete", "complete_to_ns": int(at.timestamp()) * 10**9, "repaired": 12, "lost": 0}
+    proof = {"state": "complete", "complete_until_ns": int(at.timestamp()) * 10**9, "repaired": 12, "lost": 0}
     api.told_health = {"history": {}, "health": {}, "proof": proof}
     page = open_page(api=api)
     card = page.locator(".kept", has_text="history")
