@@ -148,10 +148,10 @@ class Counts:
     def _rows(self, segment: Segment, series: int) -> Marks:
         known = self._marks.get((segment, series))
         if known is None:
-            rows = self._reader.rows_of(segment, series)
-            if rows is None:
+            payloads = self._reader.payloads(segment, series)
+            if payloads is None:
                 raise Gone
-            known = self._marks[segment, series] = tally.read_marks(rows)
+            known = self._marks[segment, series] = tally.read_marks(payloads)
             _forget(self._marks, PIECES_KEPT)
         return known
 

@@ -160,12 +160,12 @@ class Reader:
             found = self._db.execute(query + "WHERE pieces.id BETWEEN ? AND ?", (first, last))
             return [_counted(*row) for row in found]
 
-    def rows_of(self, segment: Segment, series: int) -> list[Row] | None:
+    def payloads(self, segment: Segment, series: int) -> list[bytes] | None:
         """The rows of one piece; None if the segment is not there any more. Raises StoreError if it is damaged."""
         with telling(self._path), transaction(self._db, "DEFERRED"):
             if not self._there(segment):
                 return None
-            return piece_rows(self._db, self._packing, segment.number << SERIES_BITS | series)
+            return piece_payloads(self._db, self._packing, segment.number << SERIES_BITS | series)
 
     def _there(self, segment: Segment) -> bool:
         row = self._db.execute(
@@ -189,10 +189,15 @@ def _counted(number: int, packed: bytes, told: bytes | None) -> Counted:
     return Counted(number & ~(-1 << SERIES_BITS), read, read is None or zlib.crc32(packed) == read.crc)
 
 
-def piece_rows(db: sqlite3.Connection, packing: Packing, number: int) -> list[Row]:
-    """The rows of a piece by time; none if the segment has none of this series."""
+def piece_payloads(db: sqlite3.Connection, packing: Packing, number: int) -> list[bytes]:
+    """The payloads of a piece; none if the segment has none of this series."""
     row = db.execute("SELECT packed FROM pieces WHERE id = ?", (number,)).fetchone()
-    return [] if row is None else [(time_of(payload), payload) for payload in packing.unpack(row[0])]
+    return [] if row is None else packing.unpack(row[0])
+
+
+def piece_rows(db: sqlite3.Connection, packing: Packing, number: int) -> list[Row]:
+    """The rows of a piece by time."""
+    return [(time_of(payload), payload) for payload in piece_payloads(db, packing, number)]
 
 
 def _plenty(found: dict[int, list[Row]], want: Want, edge_ns: int) -> bool:

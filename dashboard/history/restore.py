@@ -1,5 +1,6 @@
 """What an open file's journal and tables hold, as it stands in memory."""
 
+from dashboard.history.columns import UNNUMBERED
 from dashboard.history.intake import Intake
 from dashboard.history.memory import Committed, Layer
 from dashboard.history.reader import Reader, Want
@@ -22,7 +23,7 @@ def restored(reader: Reader) -> tuple[Intake, Committed]:
     layer = Layer()
     for _, number, payload in journal:
         mark = read_mark(payload)
-        layer.add(names[number], mark, payload)
+        layer.add(names[number], mark.time_ns, payload, mark.publication() or UNNUMBERED)
         intake.note(names[number], mark, payload)
     # bars of minutes that are over stand in the journal themselves
     intake.bars.close()
