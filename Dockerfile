@@ -18,7 +18,7 @@ RUN /opt/build/bin/pip wheel --quiet --no-deps --no-build-isolation -w /dist . \
 FROM ${PYTHON_IMAGE}
 # 1883 is the user of Mosquitto's official image, which so can read what the set-up wrote for it.
 RUN groupadd --gid 1883 tickbridge && useradd --uid 1883 --gid 1883 --no-create-home --home-dir /data tickbridge \
- && for key in all mosquitto telegraf bridge dashboard grafana; do install -d -o 1883 -g 1883 -m 0750 /keys/$key; done \
+ && for key in all mosquitto telegraf bridge dashboard grafana; do install -d -o 1883 -g 1883 -m 0750 /handout/$key; done \
  && install -d -o 1883 -g 1883 -m 0700 /data
 COPY --from=build /opt/tickbridge /opt/tickbridge
 COPY compose /app/compose

@@ -62,6 +62,8 @@ def _sets(options: argparse.Namespace) -> list[str]:
         "data_dir": options.data_dir,
         "log.level": options.log_level,
         "dashboard.port": getattr(options, "port", None),
+        "influx.url": getattr(options, "url", None),
+        "influx.org": getattr(options, "org", None),
         "exchanges.kucoin.whole_market": getattr(options, "whole_market", None),
         "exchanges.binance.whole_market": getattr(options, "whole_market", None),
     }
@@ -126,6 +128,27 @@ def _symbols(options: argparse.Namespace, loaded: Loaded) -> int:
     return OK if lines else FAILED
 
 
+def _store_init(options: argparse.Namespace, loaded: Loaded) -> int:
+    from dashboard.store.init import init
+
+    for line in init(loaded.settings, _tokens_dir(options, loaded), options.admin_token_file):
+        print(line, flush=True)
+    return OK
+
+
+def _store_rollup(options: argparse.Namespace, loaded: Loaded) -> int:
+    from dashboard.store.rollup import read_span, rollup
+
+    span = read_span(options.span_from, options.span_to)
+    print(rollup(loaded.settings, _tokens_dir(options, loaded), span, options.admin_token_file))
+    return OK
+
+
+def _tokens_dir(options: argparse.Namespace, loaded: Loaded) -> Path:
+    folder: Path | None = options.tokens_dir
+    return folder or loaded.settings.data_dir / "influx"
+
+
 def _simulator(arguments: Sequence[str]) -> int:
     from bridge.simulator.__main__ import main as simulate
 
@@ -176,6 +199,7 @@ def parser() -> argparse.ArgumentParser:
     symbols = _verb(verbs, "symbols", _symbols, "search an exchange's symbols", ["kucoin doge", "binance btc usdc"])
     symbols.add_argument("exchange", metavar="EXCHANGE")
     symbols.add_argument("words", metavar="WORD", nargs="*", help="each must be part of the symbol")
+    _store(verbs)
     simulator = verbs.add_parser("simulator", help="fake exchanges on this machine, for tests", add_help=False)
     simulator.set_defaults(verb=None)
     return top
@@ -194,10 +218,32 @@ def _audit_options(audit: argparse.ArgumentParser) -> None:
     )
 
 
+def _store(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "make an InfluxDB ready, or its roll-ups anew"
+    acts = verbs.add_parser("store", help=text, description=text).add_subparsers(metavar="ACT", required=True)
+    init = _verb(
+        acts, "init", _store_init, "make buckets, tokens and down-sampling tasks", ["", "--org home"], "store "
+    )
+    days = ["--from 2026-01-01 --to 2026-02-01"]
+    rollup = _verb(acts, "rollup", _store_rollup, "make the roll-ups of a span of time anew", days, "store ")
+    for one in (init, rollup):
+        one.add_argument("--url", metavar="URL", help="InfluxDB's address (influx.url)")
+        one.add_argument("--org", metavar="ORG", help="the organization (influx.org)")
+        one.add_argument("--tokens-dir", type=Path, metavar="DIR", help="where the tokens are (<data_dir>/influx)")
+        one.add_argument("--admin-token-file", type=Path, metavar="FILE", help="an all-access token of yours")
+    rollup.add_argument("--from", dest="span_from", required=True, metavar="TIME", help="ISO 8601, UTC")
+    rollup.add_argument("--to", dest="span_to", required=True, metavar="TIME", help="ISO 8601, UTC")
+
+
 def _verb(
-    verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, verb: Verb, text: str, examples: list[str]
+    verbs: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    verb: Verb,
+    text: str,
+    examples: list[str],
+    under: str = "",
 ) -> argparse.ArgumentParser:
-    lines = "\n".join(f"  tickbridge {name} {example}".rstrip() for example in examples)
+    lines = "\n".join(f"  tickbridge {under}{name} {example}".rstrip() for example in examples)
     made = verbs.add_parser(
         name,
         help=text,

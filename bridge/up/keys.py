@@ -51,7 +51,6 @@ def broker_files(passwords: dict[str, str], prefix: str) -> dict[str, str]:
         "mosquitto.conf": render(values),
         "acl": render_acl(AclValues(prefix=prefix)),
         "users": "".join(f"{name}:{password}\n" for name, password in passwords.items()),
-        "guest": passwords["guest"],
     }
 
 

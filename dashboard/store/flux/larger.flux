@@ -1,0 +1,21 @@
+// Bars of `every` (named `larger`) out of the bars named `smaller`, from `start` until `stop`.
+
+bar = (field, fn) => from(bucket: rollups)
+    |> range(start: start, stop: stop)
+    |> filter(fn: (r) => r._measurement == "rollups" and r.interval == smaller and r._field == field)
+    |> aggregateWindow(every: every, fn: fn, createEmpty: false, timeSrc: "_start")
+    |> set(key: "interval", value: larger)
+    |> to(bucket: rollups)
+    |> group()
+    |> count()
+    |> yield(name: field)
+
+bar(field: "open", fn: first)
+bar(field: "high", fn: max)
+bar(field: "low", fn: min)
+bar(field: "close", fn: last)
+bar(field: "bid", fn: last)
+bar(field: "ask", fn: last)
+bar(field: "volume", fn: sum)
+bar(field: "quote_volume", fn: sum)
+bar(field: "count", fn: sum)

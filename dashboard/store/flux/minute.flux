@@ -1,0 +1,41 @@
+// One-minute bars out of raw rows, from `start` until `stop`. Who runs it defines prices, trades, rollups (buckets).
+// The same window always gives the same keys: a run again overwrites, and never doubles.
+
+rows = (bucket, field) => from(bucket: bucket)
+    |> range(start: start, stop: stop)
+    |> filter(fn: (r) => r._measurement == "trades" or r._measurement == "prices" or r._measurement == "latest")
+    |> filter(fn: (r) => r._field == field)
+
+bar = (tables=<-, fn, field, source) => tables
+    |> aggregateWindow(every: 1m, fn: fn, createEmpty: false, timeSrc: "_start")
+    |> set(key: "_measurement", value: "rollups")
+    |> set(key: "_field", value: field)
+    |> set(key: "interval", value: "1m")
+    |> set(key: "source", value: source)
+    |> to(bucket: rollups)
+    |> group()
+    |> count()
+    |> yield(name: source + " " + field)
+
+traded = rows(bucket: trades, field: "price")
+traded |> bar(fn: first, field: "open", source: "trades")
+traded |> bar(fn: max, field: "high", source: "trades")
+traded |> bar(fn: min, field: "low", source: "trades")
+traded |> bar(fn: last, field: "close", source: "trades")
+traded |> bar(fn: count, field: "count", source: "trades")
+rows(bucket: trades, field: "size") |> bar(fn: sum, field: "volume", source: "trades")
+from(bucket: trades)
+    |> range(start: start, stop: stop)
+    |> filter(fn: (r) => r._measurement == "trades" and (r._field == "price" or r._field == "size"))
+    |> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")
+    |> map(fn: (r) => ({r with _value: r.price * r.size}))
+    |> bar(fn: sum, field: "quote_volume", source: "trades")
+
+told = rows(bucket: prices, field: "price")
+told |> bar(fn: first, field: "open", source: "prices")
+told |> bar(fn: max, field: "high", source: "prices")
+told |> bar(fn: min, field: "low", source: "prices")
+told |> bar(fn: last, field: "close", source: "prices")
+told |> bar(fn: count, field: "count", source: "prices")
+rows(bucket: prices, field: "bid") |> bar(fn: last, field: "bid", source: "prices")
+rows(bucket: prices, field: "ask") |> bar(fn: last, field: "ask", source: "prices")
