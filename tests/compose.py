@@ -1,0 +1,88 @@
+"""`docker compose up` of the demo, as a project of its own on free ports, from the checkout's own files."""
+
+import json
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.broker import free_ports
+from tests.engine import image, missing, require
+
+ROOT = Path(__file__).parents[1]
+FILES = ("compose.yaml", "compose.demo.yaml")
+BUILD_S, UP_S, DOWN_S, SHORT_S = 900.0, 300.0, 120.0, 60.0
+IMAGE = "tickbridge:test"
+
+
+class Stack:
+    """Up, down, and what its containers say."""
+
+    def __init__(self) -> None:
+        require("influxdb", "telegraf", "mosquitto", "python")
+        names = ("PAGE_PORT", "MQTT_PORT", "MQTT_WS_PORT", "INFLUX_PORT", "GRAFANA_PORT")
+        self.ports = dict(zip(names, free_ports(len(names)), strict=True))
+        self.project = f"tickbridge-test-{os.getpid()}"
+        self.page = f"http://127.0.0.1:{self.ports['PAGE_PORT']}"
+        self.influx = f"http://127.0.0.1:{self.ports['INFLUX_PORT']}"
+        if self._run("version", check=False).returncode:
+            missing("docker compose v2 is not installed")
+
+    def build(self) -> None:
+        """Our own image, whose name the user's own does not have."""
+        self._run("build", timeout=BUILD_S)
+
+    def up(self) -> None:
+        """Start all and wait until every health check is content."""
+        self._run("up", "--detach", "--wait", timeout=UP_S)
+
+    def down(self, *options: str) -> None:
+        self._run("down", "--timeout", "10", *options, timeout=DOWN_S)
+
+    def logs(self) -> str:
+        """The last words of every service."""
+        return self._run("logs", "--no-color", "--tail", "40", check=False).stdout
+
+    def running(self) -> dict[str, str]:
+        """Each service that runs, and its health."""
+        lines = self._run("ps", "--format", "json").stdout.splitlines()
+        return {one["Service"]: one["Health"] for one in map(json.loads, lines)}
+
+    def exec(self, service: str, *command: str) -> str:
+        """What a command inside a service's container prints."""
+        return self._run("exec", "-T", service, *command).stdout
+
+    def keys(self) -> dict[str, str]:
+        """Every password and token by its file's name."""
+        show = ["sh", "-c", 'for file in *; do printf "%s %s\\n" "$file" "$(cat "$file")"; done']
+        volume = f"{self.project}_keys:/keys:ro"
+        line = [
+            "docker",
+            "run",
+            "--rm",
+            "-v",
+            volume,
+            "-w",
+            "/keys",
+            "--entrypoint",
+            show[0],
+            image("python"),
+            *show[1:],
+        ]
+        told = subprocess.run(line, check=True, capture_output=True, text=True, timeout=SHORT_S).stdout
+        return dict(row.split(" ", 1) for row in told.splitlines())
+
+    def _run(self, *command: str, check: bool = True, timeout: float = SHORT_S) -> "subprocess.CompletedProcess[str]":
+        files = [part for file in FILES for part in ("-f", str(ROOT / file))]
+        line: Sequence[str] = ("docker", "compose", "--env-file", os.devnull, *files, "-p", self.project, *command)
+        environment = {
+            **os.environ,
+            **{name: str(port) for name, port in self.ports.items()},
+            "TICKBRIDGE_IMAGE": IMAGE,
+        }
+        done = subprocess.run(line, capture_output=True, text=True, timeout=timeout, check=False, env=environment)
+        if check and done.returncode:
+            raise RuntimeError(
+                f"docker compose {' '.join(command)} failed:\n{done.stderr[-3000:]}\n{self.logs()[-6000:]}"
+            )
+        return done
