@@ -18,6 +18,7 @@ from dashboard.api import Api
 from dashboard.app import create_app
 from dashboard.history.base import StoreAway
 from dashboard.history.recorder import Recorder
+from dashboard.history.schema import FILE
 from dashboard.history.sqlite import SqliteHistory
 from dashboard.live import LiveStates
 
@@ -54,7 +55,7 @@ def open_history(settings: Settings) -> SqliteHistory | None:
     """The history, or None where it is switched off. Raises StoreError."""
     if not settings.history.enabled:
         return None
-    return SqliteHistory(settings.data_dir / "history.sqlite", settings.history)
+    return SqliteHistory(settings.data_dir / FILE, settings.history)
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dashboard.history import Span, tidy
 from dashboard.history.sqlite import SqliteHistory
 from tests.dashboard.history.conftest import KEEP_ALL
-from tests.dashboard.payloads import NOON, tick
+from tests.dashboard.payloads import NOON, RUN, tick
 
 appends = st.tuples(st.sampled_from(["A-B", "C-D"]), st.integers(1, 30))
 steps = st.lists(st.one_of(appends, st.sampled_from(["commit", "tidy", "restart"])), max_size=60)
@@ -49,9 +49,21 @@ async def _follow(path: Path, told: list[tuple[str, int] | str], limit: int) -> 
                 store.close()
                 store = SqliteHistory(path, KEEP_ALL)
                 maybe.clear()
+        assert await _counted(store) == sure
     for symbol in ("A-B", "C-D"):
         assert await _all(store, symbol, limit) == sorted(n for of, n in sure | maybe if of == symbol)
     store.close()
+
+
+async def _counted(store: SqliteHistory) -> set[tuple[str, int]]:
+    """What the audit is told: only what was committed."""
+    found = set()
+    for one in await store.numbered("prices", RUN, Span(1)):
+        pairs = await store.numbers(one.sequence, 1, 30, Span(1))
+        numbers = [number for first, last in pairs for number in range(first, last + 1)]
+        assert (one.count, one.least, one.greatest) == (len(numbers), numbers[0], numbers[-1])
+        found |= {(one.sequence.topic.split("/")[2], number) for number in numbers}
+    return found
 
 
 async def _all(store: SqliteHistory, symbol: str, limit: int) -> list[int]:
