@@ -30,6 +30,7 @@ class Client:
     def __init__(self, where: Where) -> None:
         self.where = where
         self._session: InfluxDBClientAsync | None = None
+        self._refused = False
 
     def bucket(self, name: str) -> str:
         return self.where.bucket_prefix + name
@@ -60,7 +61,10 @@ class Client:
         return _rows(answer.series)
 
     async def check(self) -> None:
-        """Whether an InfluxDB that we can use is there. Raises StoreError with the cure."""
+        """Whether an InfluxDB 2 is there. Raises StoreError. After a refused token a new one is looked for."""
+        if self._refused:
+            await self.close()
+            self._refused = False
         with self._telling():
             session = self._api().api_client.rest_client.pool_manager
             async with session.get(f"{self.where.url}/ping") as answer:
@@ -97,6 +101,7 @@ class Client:
         try:
             yield
         except ApiException as error:
+            self._refused = error.status in (401, 403)
             body = error.body.decode("utf-8", "replace") if isinstance(error.body, bytes) else str(error.body)
             raise refused(self.where, int(error.status or 0), body) from error
         except TimeoutError as error:

@@ -56,7 +56,7 @@ class InfluxHistory(History):
                     pause_s = BACKOFF_FIRST_S if pause_s == WATCH_S else min(2 * pause_s, BACKOFF_MOST_S)
                 await asyncio.sleep(pause_s)
         finally:
-            await self.close()
+            await self.aclose()
 
     async def look(self) -> None:
         """Whether InfluxDB can answer, and which symbols it has. Raises StoreError, which `status()` then tells."""
@@ -72,9 +72,6 @@ class InfluxHistory(History):
         if self._problem is not None:
             log.info("history: InfluxDB at %s answers", self._settings.influx.url)
         self._problem = None
-
-    async def close(self) -> None:
-        await self._client.close()
 
     # --- the contract -------------------------------------------------------------------------------
     async def rows(self, kind: str, exchange: str, symbol: str, span: Span) -> Page:
@@ -125,3 +122,6 @@ class InfluxHistory(History):
 
     async def catalogue(self) -> list[tuple[str, bytes]]:
         return await self._listing.catalogue()
+
+    async def aclose(self) -> None:
+        await self._client.close()
