@@ -247,6 +247,15 @@ class Keeper:
         }
         return {name: value for name, value in told.items() if value not in (None, "", [])}
 
+    def ranges(self) -> dict[str, Any]:
+        """The proof, with every range that is missing or lost."""
+        told = {"missing_ranges": self._holes, "lost_ranges": self._lost}
+        return self.proof() | {name: list(map(self._range, holes)) for name, holes in told.items()}
+
+    def _range(self, hole: Hole) -> dict[str, Any]:
+        told = range_told(self._prefix, hole.sequence, (hole.pairs[0][0], hole.pairs[-1][1]))
+        return {**told, "count": hole.count, "from_ns": hole.from_ns, "to_ns": hole.to_ns, "tries": hole.tries}
+
     def _judge(self) -> None:
         behind_s = (self._trail.at_ns - self.complete_until_ns()) / 1e9
         if self._holes:
