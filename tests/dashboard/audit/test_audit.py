@@ -92,7 +92,9 @@ def test_a_store_that_lost_nothing_is_never_accused(
 
 @settings(max_examples=100, deadline=None)
 @given(st.integers(5, 60), st.integers(1, 50), st.integers(1, 30), st.data())
-def test_a_range_of_time_finds_the_losses_within_it(count: int, from_s: int, length_s: int, data: st.DataObject) -> None:
+def test_a_range_of_time_finds_the_losses_within_it(
+    count: int, from_s: int, length_s: int, data: st.DataObject
+) -> None:
     shelf = Shelf()
     told = filled(shelf, BTC, count)
     inner = st.integers(2, count - 1)
