@@ -48,7 +48,7 @@ class Tally:
         """By run and topic, as they were first published."""
         marks = list(self._rows) if query.mark is None else [query.mark]
         if query.fills:
-            marks += [mark for mark, run in self._runs.items() if run == query.run and mark in self._rows and mark != run]
+            marks += [mark for mark, run in self._runs.items() if run == query.run and mark != run and self.holds(mark)]
         found = (row for mark in marks for row in self._rows.get(mark, {}).values())
         return [row for row in found if self._matches(row, query)]
 

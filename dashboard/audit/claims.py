@@ -16,7 +16,8 @@ TOLD_LATE_NS: Mapping[str, int] = {"trades": 15 * MINUTE_NS, "candles": 5 * MINU
 class Claim(Struct, frozen=True):
     """One sequence: `n` messages are said to be in the store, as far as they stand within the span.
 
-    `from_start`, `to_end`: the span holds its beginning, its end. `by_ns`: all was published by then.
+    `from_start`, `to_end`: the span holds its beginning, its end. `pruned`: it begins where the store begins to hold.
+    `by_ns`: all was published by then.
     """
 
     sequence: Sequence
@@ -28,6 +29,7 @@ class Claim(Struct, frozen=True):
     span: Span
     from_start: bool = True
     to_end: bool = True
+    pruned: bool = False
 
     @property
     def wide(self) -> Span:
@@ -77,14 +79,14 @@ def _claim(row: Published, kind: str, window: Window, since_ns: int, end_ns: int
         return _whole_fill(row, kind, window, since_ns, end_ns)
     if row.last_ns + slack_ns < from_ns or row.first_ns - slack_ns >= window.to_ns:
         return None
-    from_start = row.first_ns - slack_ns >= from_ns
+    from_start = row.first_ns - slack_ns >= from_ns or not from_ns
+    pruned = not from_start and held_ns > window.from_ns
     to_end = row.last_ns + slack_ns < window.to_ns
     latest_ns = row.last_ns + TOLD_LATE_NS.get(kind, 0)
     by_ns = latest_ns if end_ns is None else max(row.last_ns, min(latest_ns, end_ns))
     span = Span(1, max(0, from_ns), window.to_ns)
-    return Claim(
-        row.sequence, kind, row.acknowledged, row.first_ns, row.last_ns, by_ns, span, from_start or not from_ns, to_end
-    )
+    times = row.first_ns, row.last_ns, by_ns
+    return Claim(row.sequence, kind, row.acknowledged, *times, span, from_start, to_end, pruned)
 
 
 def _whole_fill(row: Published, kind: str, window: Window, since_ns: int, end_ns: int | None) -> Claim | None:

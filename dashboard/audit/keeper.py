@@ -27,7 +27,7 @@ MOST_HOLES = 500
 MOST_REQUESTS = 20
 """Resends and reports of one round."""
 SHARE = 50
-"""A round that took long is followed by a pause so many times as long."""
+"""What a round took of the store's time is followed by a pause so many times as long."""
 LONGEST_PAUSE_S = 120.0
 LATE_S = 60.0
 """A proof that lies so much further back than usual is told to be late."""
@@ -74,23 +74,23 @@ class Keeper:
 
     async def _round(self, bridge: Asking) -> float:
         """One look; how long to wait for the next."""
-        began_s = time.monotonic()
         try:
             await self.look(bridge)
+            return min(LONGEST_PAUSE_S, max(self._keep.every_s, self._cost_s * SHARE))
         except (BridgeAway, BridgeRefuses) as error:
             self.counts.unreadable += "cannot be read" in str(error)
             self._version = None
             self._say("waiting", str(error))
         except StoreError as error:
             self._say("late", f"the store is away: {error}")
-        self._cost_s = time.monotonic() - began_s
-        return min(LONGEST_PAUSE_S, max(self._keep.every_s, self._cost_s * SHARE))
+        return self._keep.every_s
 
     # --- one look -----------------------------------------------------------------------------------
     async def look(self, bridge: Asking) -> None:
         """Ledger, store, repair. Raises BridgeAway, BridgeRefuses, BrokerLost or StoreError: the next look goes on."""
         holds = await self._history.holds()
         await self._read_ledger(bridge, holds)
+        began_s = time.monotonic()
         for (kind, run), from_ns in self._trail.open_runs().items():
             counted = await self._history.numbered(kind, run, Span(1, from_ns))
             self.counts.proven += self._trail.compare(counted)
@@ -98,6 +98,7 @@ class Keeper:
             counted = await self._history.fill_numbered(kind, fill, Span(1, first_ns, last_ns + 1))
             self.counts.proven += self._trail.compare(counted)
         await self._look_at_rows()
+        self._cost_s = time.monotonic() - began_s
         await self._repair(bridge)
         await self._look_for_lost(bridge)
         self._checked_ns = self._now_ns()
@@ -246,6 +247,15 @@ class Keeper:
             "round_ms": round(self._cost_s * 1000, 1),
         }
         return {name: value for name, value in told.items() if value not in (None, "", [])}
+
+    def ranges(self) -> dict[str, Any]:
+        """The proof, with every range that is missing or lost."""
+        told = {"missing_ranges": self._holes, "lost_ranges": self._lost}
+        return self.proof() | {name: list(map(self._range, holes)) for name, holes in told.items()}
+
+    def _range(self, hole: Hole) -> dict[str, Any]:
+        told = range_told(self._prefix, hole.sequence, (hole.pairs[0][0], hole.pairs[-1][1]))
+        return {**told, "count": hole.count, "from_ns": hole.from_ns, "to_ns": hole.to_ns, "tries": hole.tries}
 
     def _judge(self) -> None:
         behind_s = (self._trail.at_ns - self.complete_until_ns()) / 1e9

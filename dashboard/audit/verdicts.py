@@ -45,8 +45,9 @@ def bounds(claim: Claim, edges: tuple[int | None, int | None], there: Sequence[P
     beginning, though the span begins later.
     """
     before, after = edges
-    least: int | None = before + 1 if before is not None else None
-    if claim.from_start or (least is None and keeps_start):
+    # told rows near the edge of what is pruned are gone in any order: only what is within says where to begin
+    least: int | None = before + 1 if before is not None and not claim.pruned else None
+    if claim.from_start or (least is None and keeps_start and not claim.pruned):
         least = 1
     elif least is None and there:
         least = there[0][0]
