@@ -112,7 +112,9 @@ class Bridge:
         return works | {venue.kind.name: venue.run() for venue in self.venues}
 
     def change(self, settings: Settings) -> None:
-        """Take other symbols from settings that were read anew; everything else needs a new start."""
+        """Take other symbols from settings that were read anew; everything else needs a new start, and it is said."""
+        for name in restarting(self.settings, settings):
+            log.warning("%s has changed: that needs a restart", name)
         for venue in self.venues:
             venue.change(getattr(settings.exchanges, venue.kind.name))
 
@@ -292,6 +294,20 @@ class Bridge:
             "demo": self.settings.demo or None,
             "children": self._children,
         }
+
+
+def restarting(before: Settings, after: Settings) -> list[str]:
+    """The settings that have changed but are read only at the start, by their dotted names."""
+    old, new = (_flat("", settings.model_dump()) for settings in (before, after))
+    changed = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    return [name for name in changed if not (name.startswith("exchanges.") and name.endswith(".symbols"))]
+
+
+def _flat(above: str, table: dict[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        flat |= _flat(f"{above}{key}.", value) if isinstance(value, dict) else {f"{above}{key}": value}
+    return flat
 
 
 async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:

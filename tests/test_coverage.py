@@ -1,5 +1,7 @@
 """What was told of a topic, as stretches of time."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,4 +52,4 @@ def test_it_says_what_a_set_of_single_points_says(steps: list[tuple[str, int, in
         points = points | span if what == "add" else points - span
     missing = told.missing(T, since, until)
     assert {at for first, last in missing for at in range(first, last)} == set(range(since, until)) - points
-    assert all(one[1] < other[0] for one, other in zip(missing, missing[1:], strict=False))
+    assert all(one[1] < other[0] for one, other in pairwise(missing))
