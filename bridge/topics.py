@@ -32,7 +32,7 @@ STREAM_LEVELS: Mapping[str, tuple[int, ...]] = {
 }  # fmt: skip
 """How many levels follow each stream's root; an exchange's own topics have a second one when the work is split."""
 STATE_ROOTS = ("latest", "forming", "stats", "health", "catalogue", "jobs")
-REQUESTS = ("ledger", "resend", "gaps", "lost", "found")
+REQUESTS = ("ledger", "resend", "gaps", "lost", "found", "backfill", "cancel")
 ANSWER_ROOT = "tickbridge/answer/"
 LISTED = 50
 """The longest list in a health or gap message; the count tells the rest."""
@@ -57,8 +57,24 @@ class State(Struct, frozen=True):
     expiry_s: int | None = None
 
 
+class Missing(Struct, omit_defaults=True):
+    """Trades of one symbol that are missing: strictly between two rows, by their times and, if known, their numbers.
+
+    `after_ns` 0: nothing is known of what was told before. `before_ns` None: up to the first live one that comes.
+    """
+
+    symbol: Symbol
+    after_ns: int = 0
+    before_ns: int | None = None
+    after: int | None = None
+    before: int | None = None
+
+
 class Gap(Struct, omit_defaults=True):
-    """One missing interval. `to_ns` None: it still runs. `symbols` None: all of the exchange's."""
+    """One missing interval. `to_ns` None: it still runs. `symbols` None: all of the exchange's.
+
+    `missing` is for the bridge and its ledger alone: where a fill has to look.
+    """
 
     id: str
     exchange: str
@@ -72,6 +88,7 @@ class Gap(Struct, omit_defaults=True):
     expected: int | None = None
     filled: int | None = None
     lost: list[dict[str, Any]] | None = None
+    missing: list[Missing] | None = None
 
 
 class Trouble(Struct, frozen=True, omit_defaults=True):
@@ -240,6 +257,7 @@ def gap_fields(gap: Gap) -> dict[str, Any]:
     """What is told of a gap, without its exchange; at most the first 50 symbols and lost ranges are listed."""
     told: dict[str, Any] = msgspec.to_builtins(gap)
     told.pop("exchange")
+    told.pop("missing", None)
     told["symbol_count"] = len(gap.symbols) if gap.symbols is not None else 0
     for name in ("symbols", "lost"):
         if told.get(name) is not None:

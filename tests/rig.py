@@ -10,6 +10,8 @@ from typing import Any
 
 from bridge.clock import Clock
 from bridge.exchanges import EXCHANGES
+from bridge.feed import Past
+from bridge.fills import Backfills, Jobs
 from bridge.gaps import Gaps
 from bridge.outages import Outages
 from bridge.outbox import Outbox
@@ -47,6 +49,9 @@ class Rig:
             "binance": {"rest_host": sim.binance.rest_url, "ws_host": sim.binance.ws_url},
         }
         self.settings = Settings(feed=feed, data_dir=folder)
+        self.past = Past()
+        self.jobs = Jobs(Topics(), self._put, lambda topic: None, self.clock.monotonic_ns)
+        self.backfills = Backfills()
         self.pulse = Pulse(self.clock.monotonic_ns, feed.stall_s)
         shared = Shared(
             settings=self.settings,
@@ -55,16 +60,23 @@ class Rig:
             clock=self.clock,
             pulse=self.pulse,
             put=self._put,
-            outages=lambda name: Outages(name, self.gaps, self.gap_log.append),
+            outages=lambda name: Outages(name, self.gaps, self.tell),
             gaps_open=lambda name: len([g for g in self.gap_log if g.exchange == name]),
             figures=dict,
-            known_until=lambda topic: 0,
+            past=self.past,
+            gaps=self.gaps,
+            tell=self.tell,
+            jobs=self.jobs,
+            backfills=self.backfills,
             folder=folder,
         )
         self.venues = {
             name: Venue(kind, ExchangeSettings(symbols=SYMBOLS, **hosts[name], **exchange), shared)
             for name, kind in EXCHANGES.items()
         }
+
+    def tell(self, gap: Gap) -> None:
+        self.gap_log.append(gap)
 
     def _put(self, state: State) -> None:
         self.states[state.topic] = state

@@ -75,7 +75,7 @@ class Client:
     async def close(self) -> None:
         session, self._session = self._session, None
         if session is not None:
-            await session.close()  # type: ignore[no-untyped-call]
+            await session.close()
 
     async def _call(self, path: str, query: dict[str, str]) -> bytes:
         session = self._api().api_client.rest_client.pool_manager
