@@ -56,6 +56,10 @@ def document(told: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(told), status, FRESH, "application/json")
 
 
+def refusal(reason: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode({"error": reason}), status, {**FRESH, **(headers or {})}, "application/json")
+
+
 async def _lines(kind: str, page: Page, span: Span, ask: Ask) -> AsyncIterator[bytes]:
     """An error on the way breaks the connection off: what has no end must not look whole."""
     yield csv_head(kind)

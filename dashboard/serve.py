@@ -11,16 +11,21 @@ from typing import Any
 
 import uvicorn
 import uvloop
+from starlette.applications import Starlette
 
 from bridge.errors import SettingsError, StoreError
 from bridge.settings import Settings
 from dashboard.api import Api
 from dashboard.app import create_app
+from dashboard.audit import address
+from dashboard.audit.keeper import Keeper
 from dashboard.history.base import StoreAway
 from dashboard.history.recorder import Recorder
 from dashboard.history.schema import FILE
 from dashboard.history.sqlite import SqliteHistory
 from dashboard.live import LiveStates
+from dashboard.stream.hub import Hub
+from dashboard.stream.socket import MOST_REQUEST_BYTES, PING_S, Protocol, Stream
 
 FLUSH_S = 2.0
 """How long a stop may wait for the last commit; what it does not store, the broker keeps."""
@@ -73,23 +78,26 @@ async def serve(settings: Settings, listener: socket.socket, history: SqliteHist
     live = LiveStates(settings)
     flag = settings.data_dir / SESSION_FLAG
     recorder = Recorder(history, settings, lambda: touch(flag)) if history is not None else None
-    app = create_app(Api(settings, live, history, recorder), settings.dashboard.mqtt_websocket_port)
-    server = Server(
-        uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none", server_header=False)
-    )
+    keeper = Keeper(settings, history) if history is not None and settings.audit.enabled else None
+    api, stream = Api(settings, live, history, recorder, keeper), Stream(Hub(live))
+    server = Server(configured(create_app(api, settings.dashboard.mqtt_websocket_port, stream=stream)))
     parts: dict[str, Callable[[], Awaitable[None]]] = {
         "page": lambda: server.serve([listener]),
         "live states": live.run,
     }
     if recorder is not None:
         parts["recorder"] = recorder.run
+    if keeper is not None:
+        parts["audit"] = keeper.run
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     log.info("the page: http://%s:%s/", *listener.getsockname()[:2])
+    address.leave(settings)
     try:
         return await supervise(parts, stop, lambda: finish(server, recorder))
     finally:
+        address.forget(settings)
         if history is not None:
             history.close()
 
@@ -121,6 +129,22 @@ async def finish(server: uvicorn.Server, recorder: Recorder | None) -> None:
             await asyncio.wait_for(recorder.finish(), FLUSH_S)
         except TimeoutError:
             log.warning("the last commit takes too long: what it does not store, the broker keeps")
+
+
+def configured(app: Starlette) -> uvicorn.Config:
+    """How the page is served."""
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        ws=Protocol,
+        ws_max_size=MOST_REQUEST_BYTES,
+        ws_ping_interval=PING_S,
+        ws_ping_timeout=PING_S,
+        ws_per_message_deflate=False,
+    )
 
 
 def touch(flag: Path) -> None:
