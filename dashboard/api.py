@@ -4,7 +4,7 @@ Rows are passed on as the bytes that were published, so numbers keep their digit
 """
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Raw
@@ -28,6 +28,9 @@ HISTORY_PARAMETERS = {"from", "to", "interval", "limit", "kind", "format"}
 GAPS_PARAMETERS = {"exchange", "symbol", "from", "to", "limit", "format"}
 LIST_PARAMETERS = {"format"}
 
+if TYPE_CHECKING:
+    from dashboard.telegraf_health import TelegrafHealth
+
 
 class Api:
     """The handlers. `history`, `recorder` and `keeper` (the audit) are None where they are switched off."""
@@ -45,6 +48,8 @@ class Api:
         self._live = live
         self._store = history
         self._recorder = recorder
+        self.telegraf: TelegrafHealth | None = None
+        """Where Telegraf feeds the store."""
 
     def routes(self) -> list[Route]:
         return [
@@ -114,6 +119,7 @@ class Api:
         history = self._store.status() if self._store is not None else None
         told = {"recorder": recorder, "history": history, "health": self._live.health()}
         told["proof"] = self._keeper.proof() if self._keeper is not None else None
+        told["telegraf"] = self.telegraf.status() if self.telegraf is not None else None
         return document({key: value for key, value in told.items() if value is not None})
 
     async def audit(self, request: Request) -> Response:

@@ -11,6 +11,7 @@ from influxdb_client.client.flux_table import FluxRecord
 from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
 from influxdb_client.rest import ApiException
 
+from bridge.errors import SettingsError
 from bridge.settings import Settings
 
 EVERY_S = 15.0
@@ -50,10 +51,17 @@ class TelegrafHealth:
         return self._told
 
     async def run(self) -> None:
-        """Raises SettingsError if the token's file cannot be read."""
+        while True:
+            try:
+                await self._watch(self._settings.secret() or "")
+            except SettingsError as error:
+                self._told = {"problem": str(error)}
+            await asyncio.sleep(self._every_s)
+
+    async def _watch(self, token: str) -> None:
         place = self._settings
         timeout_ms = int(place.timeout_s * 1000)
-        async with InfluxDBClientAsync(place.url, place.secret() or "", place.org, timeout=timeout_ms) as client:
+        async with InfluxDBClientAsync(place.url, token, place.org, timeout=timeout_ms) as client:
             while True:
                 await self._look(client)
                 await asyncio.sleep(self._every_s)

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,6 +12,9 @@ import pytest
 
 from bridge.settings import Influx as InfluxSettings
 from bridge.settings import Settings
+from dashboard.api import Api
+from dashboard.app import create_app
+from dashboard.live import LiveStates
 from dashboard.telegraf_health import TelegrafHealth
 from tests.broker import Broker, run_client, wait_until
 from tests.containers import Influx, Telegraf
@@ -84,6 +88,24 @@ async def test_a_telegraf_that_never_told_anything_has_no_figures(buckets: Influ
     async with watched(settings(buckets, bucket_prefix="")) as health:
         await asyncio.sleep(0)
         assert health.status() == {}
+
+
+async def test_a_token_file_that_is_not_there_is_told_and_ends_nothing(tmp_path: Path) -> None:
+    place = InfluxSettings(token_file=tmp_path / "nothing")
+    async with watched(Settings(influx=place)) as health:
+        await until(lambda: "problem" in health.status(), health)
+        assert "influx.token_file" in health.status()["problem"]
+        assert (await told(health))["telegraf"] == health.status()
+
+
+async def told(health: TelegrafHealth) -> dict[str, Any]:
+    """What /api/v1/health answers."""
+    settings = Settings()
+    api = Api(settings, LiveStates(settings), None, None)
+    api.telegraf = health
+    transport = httpx.ASGITransport(create_app(api, 9001, Path("/nowhere")))
+    async with httpx.AsyncClient(transport=transport, base_url="http://pi.local:8000") as client:
+        return dict((await client.get("/api/v1/health")).json())
 
 
 async def test_a_wrong_token_and_a_missing_bucket_are_told(buckets: Influx) -> None:
