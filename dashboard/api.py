@@ -22,6 +22,7 @@ from dashboard.history.base import History
 from dashboard.history.recorder import Recorder
 from dashboard.live import LATEST_EXPIRY_S, LiveStates
 from dashboard.parameters import only, read_interval, read_kind, read_span
+from dashboard.watchlist import watchlist
 
 _fields = msgspec.json.Decoder(dict[str, Raw]).decode
 HISTORY_PARAMETERS = {"from", "to", "interval", "limit", "kind", "format"}
@@ -152,6 +153,7 @@ class Api:
                 "instance": settings.instance,
                 "latest_expiry_s": LATEST_EXPIRY_S,
                 "demo": settings.demo,
+                "watchlist": watchlist(settings),
                 **costs(settings, status),
             }
         )
