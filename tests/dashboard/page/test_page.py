@@ -161,6 +161,21 @@ def test_columns_sort_by_click_and_by_keyboard_and_stay_so(feed: Feed, open_page
     expect(page.locator("th[data-column=price]")).to_have_attribute("aria-sort", "ascending")
 
 
+def test_unsorted_the_table_is_the_watchlist_and_the_third_click_leads_back(feed: Feed, open_page: Open) -> None:
+    page = open_page(watchlist=["C-USDT", "A-USDT"])
+    for symbol, price in (("A-USDT", "9"), ("B-USDT", "100"), ("C-USDT", "20.5")):
+        feed.price("kucoin", symbol, price)
+    expect(page.locator("#lines tr[data-key]")).to_have_count(3)
+    own = ["kucoin/C-USDT", "kucoin/A-USDT", "kucoin/B-USDT"]
+    assert keys(page) == own
+    for place in (1, 0, 2):
+        page.get_by_role("button", name="Price").click()
+        first = ("kucoin/A-USDT", "kucoin/B-USDT", "kucoin/C-USDT")[place]
+        expect(page.locator("#lines tr[data-key]").first).to_have_attribute("data-key", first)
+    expect(page.locator("th[aria-sort]")).to_have_count(0)
+    assert keys(page) == own
+
+
 def test_favourites_come_first_and_survive_a_reload(feed: Feed, open_page: Open) -> None:
     page = open_page()
     for symbol in ("A-USDT", "B-USDT", "C-USDT"):
