@@ -3,7 +3,6 @@
 import sqlite3
 import zlib
 from bisect import bisect_left
-from collections.abc import Iterator
 from pathlib import Path
 
 from msgspec import Struct
@@ -12,7 +11,7 @@ from dashboard.history import tally
 from dashboard.history.base import END_OF_TIME_NS
 from dashboard.history.heard import Heard
 from dashboard.history.packing import Packing, entry_rows
-from dashboard.history.rows import KINDS, NUMBER, Instruments, Row, time_of
+from dashboard.history.rows import NUMBER, Instruments, Row, time_of
 from dashboard.history.schema import telling, transaction
 
 SERIES_BITS = 24
@@ -76,12 +75,24 @@ class Reader:
             row = self._db.execute("SELECT packed FROM heard WHERE kind = ?", (NUMBER[kind],)).fetchone()
         return Heard() if row is None else Heard.decode(zlib.decompress(row[0]))
 
-    def journal(self) -> Iterator[tuple[str, int, bytes]]:
-        """Kind, series and payload of every row that is not folded yet, in the order of their arrival."""
+    def journal(self, after: int = 0) -> tuple[int, list[tuple[int, bytes]]]:
+        """Series and payload of every row that is not folded yet, in the order of their arrival, and the last entry.
+
+        `after`: only what came after that entry.
+        """
+        rows: list[tuple[int, bytes]] = []
         with telling(self._path):
-            for kind, packed in self._db.execute("SELECT kind, packed FROM journal ORDER BY id").fetchall():
-                for series, payload in entry_rows(self._packing.unpack(packed)):
-                    yield KINDS[kind - 1], series, payload
+            entries = self._db.execute("SELECT id, packed FROM journal WHERE id > ? ORDER BY id", (after,)).fetchall()
+        for _, packed in entries:
+            rows += entry_rows(self._packing.unpack(packed))
+        return entries[-1][0] if entries else after, rows
+
+    def shape(self) -> tuple[int, int, int]:
+        """Another one than before: rows were folded, segments merged or pruned meanwhile."""
+        query = "SELECT count(*), coalesce(max(id), 0), coalesce(sum(rows), 0) FROM segments"
+        with telling(self._path):
+            count, last, rows = self._db.execute(query).fetchone()
+        return count, last, rows
 
     def instruments(self) -> Instruments:
         with telling(self._path):
