@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from bridge.settings import Settings
+from dashboard import errors_api
 from dashboard.answers import document, listed, paged
 from dashboard.costs import costs
 from dashboard.history.base import History
@@ -44,6 +45,7 @@ class Api:
             Route("/api/v1/latest", self.latest),
             Route("/api/v1/symbols", self.symbols),
             Route("/api/v1/gaps", self.gaps),
+            Route("/api/v1/errors", self.errors),
             Route("/api/v1/health", self.health),
             Route("/api/v1/connect", self.connect),
             Route("/healthz", self.healthz),
@@ -72,6 +74,10 @@ class Api:
         query = request.query_params
         gaps = partial(self._history().gaps, query.get("exchange"), query.get("symbol"))
         return await paged(request, "gaps", read_span(request), gaps)
+
+    async def errors(self, request: Request) -> Response:
+        """The error table."""
+        return await errors_api.errors(request, self._history())
 
     async def latest(self, request: Request) -> Response:
         """Every symbol's newest tick: live with its freshness, else from the history and marked stale."""

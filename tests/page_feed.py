@@ -20,6 +20,8 @@ from bridge.events import Tick
 from bridge.topics import Topics, latest, tick_body
 from dashboard.api import Api
 from dashboard.app import create_app
+from dashboard.history.base import END_OF_TIME_NS, INTERVALS_NS, Span
+from dashboard.parameters import suiting_interval
 from tests.broker import Broker, free_ports, wait_until
 
 EXPIRY_S = 30
@@ -71,6 +73,19 @@ class Feed:
         rows = ",".join(f'{{"symbol":"{symbol}","price_step":{step}}}' for symbol, step in steps.items())
         self.state(self.topics.catalogue(exchange), f'{{"instruments":[{rows}]}}'.encode(), None)
 
+    def gap(self, exchange: str, gap_id: str, **told: Any) -> None:
+        """One state of a gap, live; not retained, as all streams."""
+        now_ns = time.time_ns()
+        payload = {"id": gap_id, "channel": "trades", "state": "open", "cause": "line lost"}
+        self.stream(self.topics.gaps(exchange), {**payload, "from_ns": now_ns - MINUTE_NS, "time_ns": now_ns, **told})
+
+    def trouble(self, exchange: str, kind: str, reason: str, **told: Any) -> None:
+        payload = {"kind": kind, "reason": reason, "time_ns": time.time_ns(), "run": 1, "n": 1}
+        self.stream(self.topics.errors(exchange), {**payload, **told})
+
+    def stream(self, topic: str, payload: dict[str, Any]) -> None:
+        self._client.publish(topic, json.dumps(payload).encode(), qos=1).wait_for_publish(WITHIN_S)
+
     def forming(self, exchange: str, symbol: str, candle: dict[str, Any]) -> None:
         self.state(self.topics.forming(exchange, symbol, "1m"), json.dumps(candle).encode())
 
@@ -104,11 +119,18 @@ class CannedApi:
         self.told |= {"instance": "tickbridge", "whole_market": {"on": True, "bytes_a_day": 0}, **told}
         self.start_ns = (time.time_ns() // MINUTE_NS - 1440) * MINUTE_NS
         self.hole = range(1380, 1395)
+        self.older_minutes = 0
+        """How long the history is beside the last day."""
+        self.more_gaps: list[dict[str, Any]] = []
+        self.troubles: list[dict[str, Any]] = []
+        self.told_health: dict[str, Any] = {"history": {}, "health": {}}
 
     def routes(self) -> list[Route]:
         return [
             Route("/api/v1/connect", self.connect),
             Route("/api/v1/gaps", self.gaps),
+            Route("/api/v1/errors", self.errors),
+            Route("/api/v1/health", self.health),
             Route("/api/v1/history/{exchange}/{symbol}", self.history),
         ]
 
@@ -119,21 +141,38 @@ class CannedApi:
         from_ns, to_ns = (self.start_ns + minute * MINUTE_NS for minute in (self.hole.start, self.hole.stop))
         gap = {
             "id": "g1",
+            "exchange": "kucoin",
             "channel": "candles",
             "from_ns": from_ns,
             "to_ns": to_ns,
             "state": "open",
             "cause": "line lost",
         }
-        return JSONResponse({"rows": [gap]})
+        return JSONResponse({"rows": [gap, *self.more_gaps]})
+
+    async def errors(self, request: Request) -> Response:
+        query = request.query_params
+        wished = {name: query[name] for name in ("exchange", "kind", "symbol") if name in query}
+        to_ns, limit = int(query.get("to", END_OF_TIME_NS)), int(query["limit"])
+        rows = [row for row in self.troubles if wished.items() <= row.items() and row["time_ns"] < to_ns]
+        return JSONResponse({"rows": rows[-limit:]})
+
+    async def health(self, request: Request) -> Response:
+        return JSONResponse(self.told_health)
 
     async def history(self, request: Request) -> Response:
         query = request.query_params
-        step = {"1m": 1, "5m": 5, "15m": 15, "1h": 60, "4h": 240, "1d": 1440}[query["interval"]]
-        from_ns, to_ns = int(query["from"]), int(query["to"])
-        minutes = [minute for minute in range(0, 1440, step) if minute not in self.hole]
-        rows = [self.candle(minute) for minute in minutes]
-        return JSONResponse({"rows": [row for row in rows if from_ns <= row["time_ns"] < to_ns]})
+        from_ns, to_ns, limit = int(query["from"]), int(query["to"]), int(query["limit"])
+        interval = query["interval"]
+        if interval == "auto":
+            interval = suiting_interval(Span(limit, from_ns, to_ns), time.time_ns())
+        step = INTERVALS_NS[interval] // MINUTE_NS
+        first = max(-self.older_minutes, -(-(from_ns - self.start_ns) // MINUTE_NS))
+        minutes = range(first, min(1440, -(-(to_ns - self.start_ns) // MINUTE_NS)))
+        on_step = (minute for minute in minutes if self.at(minute) // MINUTE_NS % step == 0)
+        rows = [self.candle(minute) for minute in on_step if minute not in self.hole]
+        more = {"next": rows[limit]["time_ns"]} if len(rows) > limit else {}
+        return JSONResponse({"rows": rows[:limit], "interval": interval, **more})
 
     def candle(self, minute: int) -> dict[str, Any]:
         """A gentle wave, a little different each minute."""

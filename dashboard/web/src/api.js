@@ -1,6 +1,7 @@
 /** The dashboard's HTTP API, and its time of day: charts ask for ranges by the server's clock, not the laptop's. */
 
 const WITHIN_MS = 10_000;
+const MOST_GAPS = 5_000; // of one chart
 
 export class Api {
   #offsetMs = 0;
@@ -17,7 +18,7 @@ export class Api {
 
   /**
    * Candles, oldest first. @param {{exchange: string, symbol: string, interval: string, fromS: number, toS: number, limit: number}} wish
-   * @returns {Promise<{rows: object[], next?: number}>} `toS` is exclusive
+   * @returns {Promise<{rows: object[], next?: number, interval?: string}>} `toS` is exclusive; for "auto" the interval is told
    */
   candles({ exchange, symbol, interval, fromS, toS, limit }) {
     const path = `history/${encodeURIComponent(exchange)}/${encodeURIComponent(symbol)}`;
@@ -26,7 +27,25 @@ export class Api {
 
   /** @returns {Promise<{rows: object[]}>} gaps that touch the range */
   gaps({ exchange, symbol, fromS, toS }) {
-    return this.#get("gaps", { exchange, symbol, from: ns(fromS), to: ns(toS) });
+    return this.#get("gaps", { exchange, symbol, from: ns(fromS), to: ns(toS), limit: MOST_GAPS });
+  }
+
+  /** The newest gaps, each with its exchange. @param {Record<string, string>} wish empty values are left out */
+  newestGaps(wish, limit) {
+    return this.#get("gaps", given({ ...wish, limit }));
+  }
+
+  /**
+   * The newest entries of the error table, oldest first. @param {Record<string, string>} wish empty values are left out
+   * @param {number | undefined} beforeMs only entries before this time, ms since the epoch
+   */
+  errors(wish, beforeMs, limit) {
+    return this.#get("errors", given({ ...wish, to: beforeMs === undefined ? "" : `${BigInt(Math.ceil(beforeMs)) * 1_000_000n}`, limit }));
+  }
+
+  /** What bridge, feeds, recorder and store say of themselves. */
+  health() {
+    return this.#get("health");
   }
 
   async #get(path, query = {}) {
@@ -41,6 +60,10 @@ export class Api {
     const told = date === null ? NaN : Date.parse(date);
     if (Number.isFinite(told)) this.#offsetMs = told - Date.now();
   }
+}
+
+function given(query) {
+  return Object.fromEntries(Object.entries(query).filter(([, value]) => value !== "" && value !== undefined));
 }
 
 /** Seconds as nanoseconds in text: a JavaScript number would lose the last digits. */

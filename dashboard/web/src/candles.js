@@ -1,7 +1,7 @@
 /** Candles of any interval from one-minute candles, and the holes between them. Pure; times are seconds, UTC. */
 
 export const MINUTE_S = 60;
-export const INTERVALS_S = { "1m": 60, "5m": 300, "15m": 900, "1h": 3600, "4h": 14_400, "1d": 86_400 };
+export const INTERVALS_S = { "1m": 60, "5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "4h": 14_400, "1d": 86_400 };
 /** Empty slots put between two candles at most: beyond it the chart jumps. */
 const MOST_EMPTY = 5000;
 

@@ -3,10 +3,15 @@
 import { CandlestickSeries, ColorType, CrosshairMode, HistogramSeries, createChart } from "lightweight-charts";
 
 import { holes, withHoles } from "./candles.js";
+import { moved } from "./keys.js";
 import { Shade } from "./shade.js";
+import { placeAt, timeAt } from "./zoom.js";
 
 const NEAR_THE_LEFT = 30; // bars left of the view when older ones are asked for
-const SHOWN_AT_FIRST = 120;
+const SLOT_PX = 4; // a candle narrower than this tells nothing
+const ROOM = 4; // empty slots right of the newest
+const HALF = 0.5; // the library counts from the middle of the first candle seen to the middle of the last
+const SETTLED_MS = 200;
 const DAY_S = 86_400;
 /** The licence asks for a link to TradingView: the page's foot has it. The logo brings a style our policy forbids. */
 const ATTRIBUTION_LOGO = false;
@@ -19,19 +24,34 @@ export class Chart {
   #list = [];
   #stepS = 60;
   #colours = {};
+  #place;
+  #times = null;
+  #timer = 0;
+  #on;
   #dark = window.matchMedia("(prefers-color-scheme: dark)");
 
-  /** @param {HTMLElement} place @param {{older(): void, legend(candle: object | null, gap: object | null): void}} on */
+  /**
+   * @param {HTMLElement} place
+   * @param {{older(): void, settled(): boolean, legend(candle: object | null, gap: object | null): void}} on `settled`: the
+   *   view came to rest; false when it is to be asked again
+   */
   constructor(place, on) {
-    this.#chart = createChart(place, { autoSize: true, layout: { attributionLogo: ATTRIBUTION_LOGO } });
+    this.#on = on;
+    this.#place = place;
+    // a finger that moves up or down scrolls the page, not the chart
+    const handleScroll = { vertTouchDrag: false };
+    this.#chart = createChart(place, { autoSize: true, handleScroll, layout: { attributionLogo: ATTRIBUTION_LOGO } });
     this.#candles = this.#chart.addSeries(CandlestickSeries, { borderVisible: false });
     this.#volume = this.#chart.addSeries(HistogramSeries, { priceScaleId: "", lastValueVisible: false, priceLineVisible: false });
     this.#candles.priceScale().applyOptions({ scaleMargins: { top: 0.08, bottom: 0.24 } });
     this.#volume.priceScale().applyOptions({ scaleMargins: { top: 0.84, bottom: 0 } });
     this.#candles.attachPrimitive(this.#shade);
     this.#chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
-      if (range !== null && range.from < NEAR_THE_LEFT && this.#list.length) on.older();
+      if (range === null || this.#list.length === 0) return;
+      if (range.from < NEAR_THE_LEFT) on.older();
+      this.#settle();
     });
+    place.addEventListener("keydown", (event) => this.#press(event));
     this.#chart.subscribeCrosshairMove((at) => {
       on.legend(at.seriesData?.get(this.#candles) ?? null, at.time === undefined ? null : this.#shade.at(at.time));
     });
@@ -41,9 +61,9 @@ export class Chart {
 
   /** Another symbol or interval: an empty chart. @param {number} places of the price's digits */
   begin(stepS, places) {
-    this.#stepS = stepS;
+    this.#step(stepS);
     this.#list = [];
-    this.#chart.applyOptions(times(stepS));
+    this.#times = null;
     this.places(places);
     this.#candles.setData([]);
     this.#volume.setData([]);
@@ -56,16 +76,36 @@ export class Chart {
     this.#candles.applyOptions({ priceFormat });
   }
 
-  /** All candles, oldest first; the view stays where it was. */
+  /** All candles, oldest first; the view stays where it was (the library counts it from the newest). */
   set(candles) {
     const isFirst = this.#list.length === 0;
-    const scale = this.#chart.timeScale();
-    const seen = scale.getVisibleRange();
-    this.#list = withHoles(candles, this.#stepS);
-    this.#candles.setData(this.#list);
-    this.#volume.setData(this.#list.map((candle) => this.#bar(candle)));
-    if (isFirst) scale.setVisibleLogicalRange({ from: this.#list.length - SHOWN_AT_FIRST, to: this.#list.length + 4 });
-    else if (seen !== null) scale.setVisibleRange(seen);
+    this.#take(candles);
+    const count = this.#list.length;
+    if (isFirst) this.#chart.timeScale().setVisibleLogicalRange({ from: count + ROOM - this.slots, to: count + ROOM });
+    else if (this.#list.length && this.#range?.from < NEAR_THE_LEFT) this.#settle(); // what is missing there is asked for next
+  }
+
+  /** The same time of other candles. @param {object[]} candles oldest first */
+  change(candles, stepS) {
+    const view = this.view;
+    this.#step(stepS);
+    this.#take(candles);
+    if (view === null || this.#list.length === 0) return;
+    const place = (timeS) => placeAt(this.#all, stepS, timeS);
+    this.#chart.timeScale().setVisibleLogicalRange({ from: place(view.fromS) + HALF, to: place(view.toS) - HALF });
+  }
+
+  /** What is seen, in seconds; empty places on both sides count. @returns {{fromS: number, toS: number} | null} */
+  get view() {
+    const range = this.#range;
+    if (range === null || this.#list.length === 0) return null;
+    const time = (place) => timeAt(this.#all, this.#stepS, place);
+    return { fromS: time(range.from - HALF), toS: time(range.to + HALF) };
+  }
+
+  /** How many candles the width can show. */
+  get slots() {
+    return Math.max(20, Math.floor((this.#chart.timeScale().width() || this.#place.clientWidth) / SLOT_PX));
   }
 
   /** The running candle, or one closed just before it. */
@@ -105,7 +145,46 @@ export class Chart {
     return this.#list.findLast((one) => one.close !== undefined) ?? null;
   }
 
+  get #range() {
+    return this.#chart.timeScale().getVisibleLogicalRange();
+  }
+
+  get #all() {
+    return (this.#times ??= this.#list.map((one) => one.time));
+  }
+
+  #step(stepS) {
+    this.#stepS = stepS;
+    this.#chart.applyOptions(times(stepS));
+  }
+
+  #take(candles) {
+    this.#list = withHoles(candles, this.#stepS);
+    this.#times = null;
+    this.#candles.setData(this.#list);
+    this.#volume.setData(this.#list.map((candle) => this.#bar(candle)));
+  }
+
+  #settle() {
+    window.clearTimeout(this.#timer);
+    this.#timer = window.setTimeout(() => {
+      const isDone = this.#on.settled();
+      if (this.#range?.from < NEAR_THE_LEFT) this.#on.older();
+      if (!isDone) this.#settle();
+    }, SETTLED_MS);
+  }
+
+  #press(event) {
+    const range = this.#range;
+    if (range === null || event.ctrlKey || event.metaKey || event.altKey) return;
+    const next = moved(range, this.#list.length, event.key);
+    if (next === null) return;
+    event.preventDefault();
+    this.#chart.timeScale().setVisibleLogicalRange(next);
+  }
+
   #push(candle) {
+    this.#times = null;
     if (this.#list.at(-1)?.time === candle.time) this.#list.pop();
     this.#list.push(candle);
     this.#candles.update(candle);

@@ -8,6 +8,8 @@ import { change, part } from "./format.js";
 export class Detail {
   #places = 2;
   #price = new Digits(byId("open-price"));
+  #interval = "";
+  #under = [null, null];
 
   /** @param {number} places of the symbol's prices */
   begin(places) {
@@ -29,11 +31,19 @@ export class Detail {
 
   /** @param {{open?: number, high: number, low: number, close: number} | null} candle @param {{words: string} | null} gap */
   legend(candle, gap) {
+    this.#under = [candle, gap];
     const text = (value) => value.toFixed(this.#places);
     const told = candle?.close === undefined ? "" : ["open", "high", "low", "close"]
       .map((name) => `${name[0].toUpperCase()} ${text(candle[name])}`)
       .join("  ");
-    say(byId("legend"), [told, gap?.words].filter(Boolean).join("  ·  "));
+    say(byId("legend"), [this.#interval, told, gap?.words].filter(Boolean).join("  ·  "));
+  }
+
+  /** What the candles are of now. @param {string} interval like "5m" */
+  interval(interval) {
+    if (interval === this.#interval) return;
+    this.#interval = interval;
+    this.legend(...this.#under);
   }
 }
 

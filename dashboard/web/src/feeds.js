@@ -32,10 +32,15 @@ export class Feeds {
     this.#heard.set(name, { name, of: place.exchange, told, receipt: receipt(message, this.#givenS, atMs), wall: new Date() });
   }
 
-  /** Feeds by name, the bridge last. @returns {{name: string, status: string, reason: string, told: object}[]} */
+  /** Feeds by name, the bridge last. @returns {{name: string, of: string, status: string, reason: string, told: object}[]} */
   list(nowMs) {
     const shown = [...this.#heard.values()].map((feed) => shownNow(feed, nowMs));
     return shown.sort((a, b) => (a.of === "bridge") - (b.of === "bridge") || (a.name < b.name ? -1 : 1));
+  }
+
+  /** The exchanges that have told their health, by name. */
+  get exchanges() {
+    return [...new Set([...this.#heard.values()].map(({ of }) => of))].filter((name) => name !== "bridge").sort();
   }
 
   /** Whether this exchange's source has no bid and ask at all (a whole-market stream without a book). */

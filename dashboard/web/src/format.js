@@ -42,3 +42,25 @@ export function bytes(count) {
 export function clock(date) {
   return date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
 }
+
+/** How long something lasted: "under 1 s", else as age(). @param {number} ms */
+export function duration(ms) {
+  return ms < 1000 ? "under 1 s" : age(ms);
+}
+
+/** A whole number with its thousands apart. @param {number} number */
+export function count(number) {
+  return number.toLocaleString("en-US", { maximumFractionDigits: 0 });
+}
+
+/**
+ * A moment in local time: "21 Nov 14:03:20"; the day only where it differs from `besideMs`, the year where it is not this one.
+ * @param {number} ms since the epoch @param {number | undefined} besideMs a moment that stands beside it
+ */
+export function moment(ms, besideMs) {
+  const date = new Date(ms);
+  if (Number.isNaN(date.getTime())) return "?";
+  if (besideMs !== undefined && date.toDateString() === new Date(besideMs).toDateString()) return clock(date);
+  const year = date.getFullYear() === new Date().getFullYear() ? undefined : "numeric";
+  return `${date.toLocaleDateString("en-GB", { day: "numeric", month: "short", year })} ${clock(date)}`;
+}

@@ -1,6 +1,9 @@
 /** The gaps that touch one symbol's chart. Pure; times are seconds, UTC. */
 
-const MOST_GAPS = 500;
+import { concerns } from "./gaplist.js";
+import { cause, state } from "./words.js";
+
+const MOST_GAPS = 5000;
 
 export class Gaps {
   #symbol;
@@ -39,16 +42,11 @@ export class Gaps {
   }
 }
 
-function concerns(gap, symbol) {
-  if (!Array.isArray(gap.symbols) || gap.symbols.includes(symbol)) return true;
-  return Number(gap.symbol_count ?? 0) > gap.symbols.length; // the list is cut: it may be one of the rest
-}
-
 function span(gap, nowS) {
   const fromS = Number(gap.from_ns) / 1e9;
   return { fromS, toS: gap.to_ns === undefined ? Math.max(nowS, fromS) : Number(gap.to_ns) / 1e9 };
 }
 
 function words(gap) {
-  return `gap: ${gap.cause ?? "unknown cause"} (${gap.state ?? "open"})`;
+  return `gap: ${cause(gap.cause)} (${state(gap.state)})`;
 }

@@ -1,4 +1,4 @@
-/** Draws the feeds' own words: one card for each feed, the bridge last. */
+/** Draws the feeds' own words: one card for each feed, the bridge last. A count of open gaps opens their list. */
 
 import { byId, element, mark, say } from "./dom.js";
 
@@ -10,12 +10,21 @@ const FIGURES = [
   ["Lag", (told) => (told.lag_ms?.p50 === undefined ? undefined : `${Math.round(told.lag_ms.p50)} ms`)],
   ["Version", (told) => (told.connection === undefined ? undefined : told.version)],
 ];
+const GAPS = FIGURES.findIndex(([label]) => label === "Open gaps");
 const GOOD = new Set(["online"]);
 const RESTING = new Set(["quiet", "connecting"]);
 
 export class HealthView {
   #list = byId("feeds");
   #cards = new Map();
+
+  /** @param {{gaps(exchange: string): void}} on */
+  constructor(on) {
+    this.#list.addEventListener("click", (event) => {
+      const exchange = event.target.closest("[data-gaps-of]")?.dataset.gapsOf;
+      if (exchange !== undefined) on.gaps(exchange);
+    });
+  }
 
   /** @param {{name: string, status: string, reason: string, told: object}[]} feeds from Feeds.list() */
   draw(feeds) {
@@ -42,6 +51,9 @@ export class HealthView {
       box.hidden = figure === undefined || figure === null;
       say(value, String(figure));
     });
+    const gaps = card.figures[GAPS].value;
+    mark(gaps, "data-gaps-of", feed.of);
+    mark(gaps, "aria-label", `${feed.told.gaps_open} open gaps of ${feed.name}: show them`);
   }
 }
 
@@ -52,9 +64,9 @@ function tone(status) {
 
 function makeCard() {
   const [name, status, reason] = [element("h3"), element("span", { class: "status" }), element("p", { class: "why" })];
-  const figures = FIGURES.map(([label]) => {
-    const value = element("dd");
-    return { value, box: element("div", {}, element("dt", {}, label), value) };
+  const figures = FIGURES.map(([label], which) => {
+    const value = which === GAPS ? element("button", { type: "button", class: "linked" }) : element("span");
+    return { value, box: element("div", {}, element("dt", {}, label), element("dd", {}, value)) };
   });
   const list = element("dl", {}, ...figures.map(({ box }) => box));
   return { name, status, reason, figures, item: element("li", {}, element("div", { class: "title" }, name, status), reason, list) };

@@ -1,25 +1,30 @@
 /** Starts the page: asks the dashboard where the broker is, and puts the parts together. */
 
 import { Api } from "./api.js";
-import { INTERVALS_S } from "./candles.js";
 import { Chart } from "./chart.js";
 import { Detail } from "./detail.js";
 import { byId, element, mark, say } from "./dom.js";
+import { ErrorsPanel } from "./errorspanel.js";
+import { moment } from "./format.js";
+import { GapsPanel } from "./gapspanel.js";
+import { HealthView } from "./health.js";
 import { Page } from "./page.js";
 import { Screen, showNotices } from "./screen.js";
 import { Remembered, browserStorage } from "./store.js";
-import { SymbolView } from "./symbol.js";
+import { AUTO, SymbolView } from "./symbol.js";
 import { Table } from "./table.js";
+import { Watch } from "./watch.js";
 
 const RETRY_MS = 3_000;
 const TEND_MS = 1_000;
 const LOOK_AGAIN_MS = 15_000;
+const INTERVALS = [AUTO, "1m", "5m", "15m", "1h", "4h", "1d"];
 const FIRST_SYMBOL = "BTC-USDT";
 const WORDS = new Set(["symbol"]); // sorted from A to Z at the first click, numbers from the greatest
 
 class Application {
   #api;
-  #interval = "1m";
+  #interval = AUTO;
   #lookAt = 0;
   #place;
 
@@ -32,17 +37,25 @@ class Application {
       news: () => this.screen.want(),
       link: () => this.screen.slowly(),
       candle: (told) => this.symbol.hearCandle(told),
-      gap: (gap) => this.symbol.hearGap(gap),
-      back: () => this.symbol.reload(),
+      gap: (exchange, gap) => {
+        this.gaps.hear(exchange, gap);
+        if (this.page.isOpenOn(exchange)) this.symbol.hearGap(gap);
+      },
+      trouble: (exchange, entry) => this.errors.hear(exchange, entry),
+      back: () => [this.symbol, this.gaps, this.errors].forEach((part) => part.reload()),
     });
+    this.gaps = new GapsPanel(api);
+    this.errors = new ErrorsPanel(api, { open: () => this.page.hearErrors(true), close: () => this.page.hearErrors(false) });
     const table = new Table({
       star: (key) => this.#star(key), open: (key) => this.#choose(key),
       sort: (column) => this.#sort(table, column), moved: () => this.screen?.want(),
     });
-    this.screen = new Screen({ page: this.page, table, detail: this.detail, remembered: this.remembered });
+    const health = new HealthView({ gaps: (exchange) => this.gaps.open({ exchange, state: "unsettled" }) });
+    this.screen = new Screen({ page: this.page, table, detail: this.detail, remembered: this.remembered, health });
     const chart = new Chart(byId("chart"), {
-      older: () => this.symbol.older(), legend: (candle, gap) => this.detail.legend(candle, gap),
+      older: () => this.symbol.older(), settled: () => this.#settled(chart), legend: (candle, gap) => this.detail.legend(candle, gap),
     });
+    this.watch = new Watch(api);
     this.symbol = new SymbolView(api, chart, () => this.page.now(), (text) => say(byId("chart-note"), text));
     say(byId("instance"), connect.instance && connect.instance !== "tickbridge" ? String(connect.instance) : "");
   }
@@ -55,6 +68,8 @@ class Application {
       this.screen.want(true);
     });
     byId("finder").addEventListener("submit", (event) => event.preventDefault());
+    byId("open-gaps").addEventListener("click", () => this.gaps.open({}));
+    byId("open-errors").addEventListener("click", () => this.errors.open({}, this.page.feeds.exchanges));
     window.addEventListener("hashchange", () => this.#tend());
     window.addEventListener("online", () => this.page.broker.renew("a new network"));
     document.addEventListener("visibilitychange", () => document.hidden || this.#tend());
@@ -64,6 +79,8 @@ class Application {
 
   #tend() {
     this.page.tend();
+    this.watch.tend(this.page.now());
+    this.detail.interval(this.symbol.interval);
     this.#openWished();
     const row = this.page.prices.rows.get(this.screen.chosen);
     if (row?.price && row.receipt && !this.page.isAway) this.symbol.hearPrice(row.price, row.timeS);
@@ -103,9 +120,20 @@ class Application {
     this.screen.chosen = key;
     this.page.follow(row);
     this.detail.begin(places);
-    mark(byId("chart"), "aria-label", `Candles of ${row.symbol} on ${row.exchange}, ${this.#interval}`);
+    mark(byId("chart"), "aria-label", `Candles of ${row.symbol} on ${row.exchange}`);
     this.symbol.open({ exchange: row.exchange, symbol: row.symbol, interval: this.#interval }, places);
     this.screen.want();
+  }
+
+  /** The view came to rest: do its candles suit it? And where it is now, for those who cannot see it. */
+  #settled(chart) {
+    const isDone = this.symbol.fit();
+    const row = this.page.prices.rows.get(this.screen.chosen);
+    const { view } = chart;
+    if (row === undefined || view === null) return isDone;
+    const [from, to] = [view.fromS, view.toS].map((s) => moment(s * 1000));
+    mark(byId("chart"), "aria-label", `Candles of ${row.symbol} on ${row.exchange}, ${this.symbol.interval}, ${from} to ${to}`);
+    return isDone;
   }
 
   #star(key) {
@@ -121,12 +149,13 @@ class Application {
   }
 
   #showIntervals() {
-    const buttons = Object.keys(INTERVALS_S).map((interval) => element("button", { type: "button" }, interval));
-    const press = () => buttons.forEach((one) => mark(one, "aria-pressed", String(one.textContent === this.#interval)));
+    const words = (interval) => (interval === AUTO ? "Auto" : interval);
+    const buttons = INTERVALS.map((interval) => element("button", { type: "button", "data-interval": interval }, words(interval)));
+    const press = () => buttons.forEach((one) => mark(one, "aria-pressed", String(one.dataset.interval === this.#interval)));
     byId("intervals").append(...buttons);
     byId("intervals").addEventListener("click", (event) => {
       if (!buttons.includes(event.target)) return;
-      this.#interval = event.target.textContent;
+      this.#interval = event.target.dataset.interval;
       press();
       if (this.screen.chosen !== null) this.#open(this.screen.chosen);
     });

@@ -5,7 +5,7 @@ import { Broker } from "./broker.js";
 import { Feeds } from "./feeds.js";
 import { awayWords, notices } from "./notices.js";
 import { Prices } from "./prices.js";
-import { forChart, rootOf, route, standing } from "./route.js";
+import { errors, forChart, rootOf, route, standing } from "./route.js";
 import { Steps } from "./steps.js";
 import { judge } from "./verdict.js";
 
@@ -24,7 +24,7 @@ export class Page {
 
   /**
    * @param {object} connect what /api/v1/connect told
-   * @param {{news(): void, link(): void, candle(told: object): void, gap(gap: object): void, back(): void}} on
+   * @param {{news(): void, link(): void, candle(told: object): void, gap(exchange: string, gap: object): void, trouble(exchange: string, entry: object): void, back(): void}} on
    */
   constructor(connect, on) {
     this.#connect = connect;
@@ -58,6 +58,17 @@ export class Page {
     if (this.#open !== null) this.broker.unsubscribe(forChart(this.#root, this.#open.exchange, this.#open.symbol));
     this.#open = { exchange, symbol };
     this.broker.subscribe(forChart(this.#root, exchange, symbol));
+  }
+
+  /** Whether the error table's live side is heard: only while somebody looks at it. @param {boolean} wanted */
+  hearErrors(wanted) {
+    if (wanted) this.broker.subscribe([errors(this.#root)]);
+    else this.broker.unsubscribe([errors(this.#root)]);
+  }
+
+  /** Whether this is the exchange of the open symbol. @param {string} exchange */
+  isOpenOn(exchange) {
+    return exchange === this.#open?.exchange;
   }
 
   /** @param {import("./prices.js").Row} row */
@@ -104,7 +115,8 @@ export class Page {
     if (place.root === "latest" || place.root === "stats") this.prices.hear(place, message, this.now());
     else if (place.root === "health") this.feeds.hear(place, message, this.now());
     else if (place.root === "catalogue") this.#list(place, message.payload);
-    else if (place.root === "gaps") this.#gap(place, message.payload);
+    else if (place.root === "gaps") this.#on.gap(place.exchange, parsed(message.payload));
+    else if (place.root === "errors") this.#on.trouble(place.exchange, parsed(message.payload));
     else if (this.#isOpen(place)) this.#on.candle(parsed(message.payload));
   }
 
@@ -112,10 +124,6 @@ export class Page {
     const symbols = this.steps.take(exchange, payload);
     const isGone = shard ? () => false : (row) => this.verdict(row).kind !== "fresh";
     this.prices.expect(exchange, symbols, isGone);
-  }
-
-  #gap({ exchange }, payload) {
-    if (exchange === this.#open?.exchange) this.#on.gap(parsed(payload));
   }
 
   #isOpen({ exchange, rest }) {

@@ -24,6 +24,11 @@ export function standing(root) {
   return ["latest/#", "stats/#", "health/#", "catalogue/#", "gaps/#"].map((filter) => root + filter);
 }
 
+/** The error table's live side. */
+export function errors(root) {
+  return `${root}errors/#`;
+}
+
 /** What the chart of one symbol needs beside. */
 export function forChart(root, exchange, symbol) {
   return ["forming", "candles"].map((stream) => `${root}${stream}/${exchange}/${symbol}/1m`);

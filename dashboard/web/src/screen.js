@@ -2,7 +2,6 @@
 
 import { parted } from "./decimal.js";
 import { byId, element, mark, say } from "./dom.js";
-import { HealthView } from "./health.js";
 import { arrange } from "./order.js";
 
 const REORDER_MS = 1000;
@@ -12,7 +11,7 @@ export class Screen {
   #table;
   #detail;
   #remembered;
-  #health = new HealthView();
+  #health;
   #list = [];
   #rows = -1;
   #orderedAt = -Infinity;
@@ -20,8 +19,9 @@ export class Screen {
   search = "";
   /** The open row's key. */ chosen = null;
 
-  /** @param {{page: object, table: object, detail: object, remembered: object}} parts */
-  constructor({ page, table, detail, remembered }) {
+  /** @param {{page: object, table: object, detail: object, remembered: object, health: object}} parts */
+  constructor({ page, table, detail, remembered, health }) {
+    this.#health = health;
     this.#page = page;
     this.#table = table;
     this.#detail = detail;

@@ -3,8 +3,11 @@
 import { INTERVALS_S, Running, candleOf, merged } from "./candles.js";
 import { Gaps } from "./gaps.js";
 import { Pages } from "./pages.js";
+import { MOST_HELD, isUnsuited, wanted } from "./zoom.js";
 
-const MOST_CANDLES = 20_000;
+/** The interval is chosen by what is seen. */
+export const AUTO = "auto";
+const FIRST = "1m"; // the finest, where AUTO begins
 /** No candle told for so long: the price itself moves the chart (a whole market's stream has no candles). */
 const UNTOLD_MS = 90_000;
 const AGAIN_MS = 5_000;
@@ -34,6 +37,12 @@ export class SymbolView {
     this.#note = note;
   }
 
+  /** What the candles are of now, like "5m". */
+  get interval() {
+    if (this.#pages !== null) return this.#pages.interval;
+    return this.#wish === null || this.#wish.interval === AUTO ? FIRST : this.#wish.interval;
+  }
+
   /** @param {{exchange: string, symbol: string, interval: string}} wish @param {number} places of its digits */
   async open(wish, places) {
     this.#wish = wish;
@@ -41,7 +50,7 @@ export class SymbolView {
     this.#pages = null;
     this.#running = null; // what is told before the history is there belongs to the last wish
     this.#gaps = new Gaps(wish.symbol);
-    this.#chart.begin(INTERVALS_S[wish.interval], places);
+    this.#chart.begin(INTERVALS_S[this.interval], places);
     this.#note("Loading…");
     await this.reload();
   }
@@ -50,36 +59,38 @@ export class SymbolView {
   async reload() {
     const wish = this.#wish;
     if (wish === null) return;
-    const pages = new Pages(this.#api, wish);
-    this.#busy = true;
-    try {
+    const pages = this.#newPages();
+    await this.#load(wish, async () => {
       const [candles, minutes] = await Promise.all([pages.older(), pages.running()]);
       if (wish !== this.#wish) return;
-      this.#begin(pages, candles, minutes);
-      await this.#loadGaps(wish);
-    } catch (error) {
-      this.#fail(wish, error);
-    } finally {
-      if (wish === this.#wish) this.#busy = false;
-    }
+      // after a long absence the middle is not there yet: paging begins anew
+      const isApart = candles.length > 0 && this.#candles.at(-1)?.time < candles[0].time - pages.stepS;
+      this.#begin(pages, isApart ? candles : merged(this.#candles, candles), minutes);
+      this.#chart.set(this.#candles);
+      await this.#loadGaps(wish, this.#candles[0]?.time ?? pages.oldestS, this.#api.nowMs() / 1000);
+    });
   }
 
   /** One page more to the left, if there is one. */
   async older() {
-    if (this.#busy || this.#pages === null || this.#candles.length >= MOST_CANDLES || this.#now() < this.#againAt) return;
+    if (this.#isHeld || this.#pages === null || this.#pages.isDone) return;
+    if (this.#candles.length >= MOST_HELD || this.#isUnsuited) return;
     const [wish, pages] = [this.#wish, this.#pages];
-    this.#busy = true;
-    try {
+    await this.#load(wish, async () => {
+      const endS = pages.oldestS;
       const candles = await pages.older();
-      if (wish !== this.#wish || candles.length === 0) return;
+      if (wish !== this.#wish || pages !== this.#pages || candles.length === 0) return;
       this.#candles = merged(candles, this.#candles);
       this.#chart.set(this.#candles);
-      await this.#loadGaps(wish);
-    } catch (error) {
-      this.#fail(wish, error);
-    } finally {
-      if (wish === this.#wish) this.#busy = false;
-    }
+      await this.#loadGaps(wish, candles[0].time, endS);
+    });
+  }
+
+  /** The view came to rest: candles of another interval, if they suit it better. @returns {boolean} false: ask again */
+  fit() {
+    if (this.#isHeld) return false;
+    if (this.#isUnsuited) this.#refit(wanted(this.#chart.view, this.#chart.slots, this.#api.nowMs() / 1000));
+    return true;
   }
 
   /** A one-minute candle, forming or closed. @param {object} told its payload */
@@ -101,12 +112,50 @@ export class SymbolView {
     if (this.#gaps?.take(gap)) this.#shade();
   }
 
+  get #isHeld() {
+    return this.#busy || this.#now() < this.#againAt;
+  }
+
+  get #isUnsuited() {
+    const { view, slots } = this.#chart;
+    if (this.#wish?.interval !== AUTO || this.#pages === null || view === null) return false;
+    return isUnsuited(view, slots, this.#api.nowMs() / 1000, this.#pages.stepS);
+  }
+
+  #newPages() {
+    return new Pages(this.#api, { ...this.#wish, interval: this.interval }, this.#chart.slots);
+  }
+
+  async #refit({ fromS, limit }) {
+    const [wish, pages] = [this.#wish, this.#newPages()];
+    await this.#load(wish, async () => {
+      const candles = await pages.suiting(fromS, limit);
+      if (wish !== this.#wish || pages.interval === this.interval) return;
+      const minutes = await pages.running();
+      if (wish !== this.#wish) return;
+      this.#begin(pages, candles, minutes);
+      this.#chart.change(this.#candles, pages.stepS);
+      this.#shade();
+      await this.#loadGaps(wish, fromS, this.#api.nowMs() / 1000);
+    });
+  }
+
+  async #load(wish, act) {
+    this.#busy = true;
+    try {
+      await act();
+    } catch (error) {
+      this.#fail(wish, error);
+    } finally {
+      if (wish === this.#wish) this.#busy = false;
+    }
+  }
+
   #begin(pages, candles, minutes) {
     this.#pages = pages;
-    this.#running = new Running(INTERVALS_S[this.#wish.interval]);
-    this.#candles = merged(this.#candles, candles);
+    this.#running = new Running(pages.stepS);
+    this.#candles = candles;
     for (const minute of minutes) this.#keep(this.#running.take(minute));
-    this.#chart.set(this.#candles);
     this.#note(this.#candles.length ? "" : "No candles are stored yet for this symbol.");
   }
 
@@ -125,9 +174,8 @@ export class SymbolView {
     else this.#candles = merged(this.#candles, [candle]);
   }
 
-  async #loadGaps(wish) {
-    const fromS = this.#candles[0]?.time ?? this.#pages.oldestS;
-    const { rows } = await this.#api.gaps({ ...wish, fromS, toS: this.#api.nowMs() / 1000 });
+  async #loadGaps(wish, fromS, toS) {
+    const { rows } = await this.#api.gaps({ ...wish, fromS, toS });
     if (wish !== this.#wish) return;
     for (const gap of rows) this.#gaps.take(gap);
     this.#shade();

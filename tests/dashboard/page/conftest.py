@@ -53,8 +53,10 @@ def open_page(browser: Browser, broker: Broker) -> Iterator[Callable[..., Page]]
     asked: list[str] = []
     sites = []
 
-    def open_(*, width: int = 1440, height: int = 900, clock: bool = False, **told: Any) -> Page:
-        address = site(CannedApi(broker.ws_port, **told))
+    def open_(
+        *, width: int = 1440, height: int = 900, clock: bool = False, api: CannedApi | None = None, **told: Any
+    ) -> Page:
+        address = site(api or CannedApi(broker.ws_port, **told))
         url = address.__enter__()
         sites.append(address)
         page = browser.new_context(viewport={"width": width, "height": height}).new_page()

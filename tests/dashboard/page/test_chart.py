@@ -1,13 +1,15 @@
 """The open symbol and its chart in a real browser."""
 
 import json
+import re
 import time
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
-from tests.page_feed import MINUTE_NS, Feed, repeated
+from tests.broker import Broker
+from tests.page_feed import MINUTE_NS, CannedApi, Feed, repeated
 
 pytestmark = [pytest.mark.browser, pytest.mark.real]
 Open = Callable[..., Page]
@@ -35,7 +37,7 @@ def test_the_chart_shows_the_history_with_its_gap_and_goes_on_live(feed: Feed, o
     feed.forming("kucoin", "BTC-USDT", {"open": 1, "high": 99_999.9, "low": 1, "close": 12_345.6, "time_ns": now_ns})
     seen = legends(page)
     assert any("H 99999.9" in text and "C 12345.6" in text for text in seen), seen
-    assert any("gap: line lost (open)" in text for text in seen), seen
+    assert any("gap: the connection to the exchange broke (open)" in text for text in seen), seen
 
 
 def legends(page: Page) -> set[str]:
@@ -83,3 +85,88 @@ def test_the_row_one_opens_is_charted_and_stands_in_the_address(feed: Feed, open
     expect(page.locator("#open-symbol")).to_have_text("ETH-USDT")
     expect(page.locator("#open-price")).to_have_text("2.50")
     assert page.url.endswith("#kucoin/ETH-USDT")
+
+
+@pytest.fixture
+def chart(feed: Feed, broker: Broker, open_page: Open) -> Page:
+    """A page with a chart of eleven days."""
+    api = CannedApi(broker.ws_port)
+    api.older_minutes = 10 * 1440
+    page = open_page(api=api)
+    feed.price("kucoin", "BTC-USDT", "85000.1")
+    expect(page.locator("#chart-note")).to_have_text("")
+    expect(page.locator("#chart")).to_have_attribute("aria-label", re.compile("1m, "))
+    return page
+
+
+def span(page: Page) -> str:
+    """From when to when the chart shows, once it rests."""
+    told, before = "", None
+    while told != before:
+        before = told
+        page.wait_for_timeout(500)
+        told = page.locator("#chart").get_attribute("aria-label") or ""
+    return told
+
+
+def test_zooming_out_takes_the_interval_that_the_width_can_show_and_in_again_the_finer(chart: Page) -> None:
+    box = chart.locator("#chart").bounding_box()
+    assert box is not None
+    chart.mouse.move(box["x"] + box["width"] / 2, box["y"] + 100)
+    with chart.expect_response(lambda answer: "interval=auto" in answer.url):
+        for _ in range(12):
+            chart.mouse.wheel(0, 100)
+    expect(chart.locator("#legend")).to_contain_text(re.compile("^(5m|15m|30m)"))
+    assert any("gap: the connection to the exchange broke (open)" in text for text in legends(chart))
+    chart.mouse.move(box["x"] + box["width"] - 80, box["y"] + 100)
+    for _ in range(30):
+        chart.mouse.wheel(0, -100)
+    expect(chart.locator("#legend")).to_contain_text(re.compile("^1m"))
+
+
+def test_older_candles_that_come_do_not_move_what_is_seen(chart: Page) -> None:
+    chart.get_by_role("button", name="1m", exact=True).click()
+    span(chart)
+    held: list[Route] = []
+    released: list[Route] = []
+
+    def handle(route: Route) -> None:
+        if released:
+            route.continue_()
+        else:
+            held.append(route)
+
+    chart.route("**/history/**", handle)
+    chart.locator("#chart").focus()
+    for _ in range(25):
+        chart.keyboard.press("ArrowLeft")
+    before = span(chart)
+    assert held
+    released += held
+    with chart.expect_response(lambda answer: "history" in answer.url):
+        for route in held:
+            route.continue_()
+    assert span(chart) == before
+
+
+def test_another_interval_shows_the_same_time(chart: Page) -> None:
+    chart.locator("#chart").focus()
+    for _ in range(8):
+        chart.keyboard.press("-")
+    _, before = span(chart).split("m, ")
+    label = chart.locator("#chart").get_attribute("aria-label") or ""
+    assert "1m, " not in label
+    end = before.rpartition(" to ")[2]
+    chart.keyboard.press("-")
+    _, after = span(chart).split("m, ")
+    assert after.rpartition(" to ")[2] == end
+
+
+def test_the_end_key_goes_back_to_now(chart: Page) -> None:
+    chart.locator("#chart").focus()
+    began = span(chart)
+    for _ in range(20):
+        chart.keyboard.press("ArrowLeft")
+    assert span(chart) != began
+    chart.keyboard.press("End")
+    assert span(chart).rpartition(" to ")[2][:6] == began.rpartition(" to ")[2][:6]
