@@ -159,6 +159,7 @@ class Bridge:
             refresh=self.books.count,
             tell=self.books.tell,
             sent=self._wake,
+            run=lambda: self.streams.run,
         )
 
     def _wake(self) -> None:

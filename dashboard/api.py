@@ -16,6 +16,7 @@ from starlette.routing import Route
 from bridge.settings import Settings
 from dashboard import errors_api
 from dashboard.answers import document, listed, paged
+from dashboard.audit.keeper import Keeper
 from dashboard.costs import costs
 from dashboard.description import description
 from dashboard.history.base import History
@@ -35,11 +36,17 @@ _fields = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 class Api:
-    """The handlers. `history` and `recorder` are None where the history is switched off."""
+    """The handlers. `history`, `recorder` and `keeper` (the audit) are None where they are switched off."""
 
     def __init__(
-        self, settings: Settings, live: LiveStates, history: History | None, recorder: Recorder | None
+        self,
+        settings: Settings,
+        live: LiveStates,
+        history: History | None,
+        recorder: Recorder | None,
+        keeper: Keeper | None = None,
     ) -> None:
+        self._keeper = keeper
         self._settings = settings
         self._live = live
         self._store = history
@@ -53,6 +60,7 @@ class Api:
             Route("/api/v1/gaps", self.gaps),
             Route("/api/v1/errors", self.errors),
             Route("/api/v1/health", self.health),
+            Route("/api/v1/audit", self.audit),
             Route("/api/v1/connect", self.connect),
             Route("/api/v1/openapi.json", self.openapi),
             Route("/healthz", self.healthz),
@@ -112,7 +120,15 @@ class Api:
         recorder = self._recorder.status() if self._recorder is not None else None
         history = self._store.status() if self._store is not None else None
         told = {"recorder": recorder, "history": history, "health": self._live.health()}
+        told["proof"] = self._keeper.proof() if self._keeper is not None else None
         return document({key: value for key, value in told.items() if value is not None})
+
+    async def audit(self, request: Request) -> Response:
+        """What is proven by now, and each range that is missing or lost since the start."""
+        only(request, set())
+        if self._keeper is None:
+            raise HTTPException(503, "the continuous audit is switched off (audit.enabled, history.enabled)")
+        return document(self._keeper.ranges())
 
     async def healthz(self, request: Request) -> Response:
         """200 while this process does its work, 503 when the store cannot be written. A lost broker is only told."""

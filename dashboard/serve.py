@@ -17,6 +17,8 @@ from bridge.errors import SettingsError, StoreError
 from bridge.settings import Settings
 from dashboard.api import Api
 from dashboard.app import create_app
+from dashboard.audit import address
+from dashboard.audit.keeper import Keeper
 from dashboard.history.base import StoreAway
 from dashboard.history.recorder import Recorder
 from dashboard.history.schema import FILE
@@ -76,7 +78,8 @@ async def serve(settings: Settings, listener: socket.socket, history: SqliteHist
     live = LiveStates(settings)
     flag = settings.data_dir / SESSION_FLAG
     recorder = Recorder(history, settings, lambda: touch(flag)) if history is not None else None
-    api, stream = Api(settings, live, history, recorder), Stream(Hub(live))
+    keeper = Keeper(settings, history) if history is not None and settings.audit.enabled else None
+    api, stream = Api(settings, live, history, recorder, keeper), Stream(Hub(live))
     server = Server(configured(create_app(api, settings.dashboard.mqtt_websocket_port, stream=stream)))
     parts: dict[str, Callable[[], Awaitable[None]]] = {
         "page": lambda: server.serve([listener]),
@@ -84,13 +87,17 @@ async def serve(settings: Settings, listener: socket.socket, history: SqliteHist
     }
     if recorder is not None:
         parts["recorder"] = recorder.run
+    if keeper is not None:
+        parts["audit"] = keeper.run
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     log.info("the page: http://%s:%s/", *listener.getsockname()[:2])
+    address.leave(settings)
     try:
         return await supervise(parts, stop, lambda: finish(server, recorder))
     finally:
+        address.forget(settings)
         if history is not None:
             history.close()
 

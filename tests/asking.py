@@ -66,6 +66,7 @@ class House:
             refresh=self.refresh,
             tell=self.told.append,
             sent=self.wake,
+            run=lambda: self.streams.run,
         )
 
     def refresh(self) -> None:

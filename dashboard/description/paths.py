@@ -63,6 +63,7 @@ PATHS: dict[str, Any] = {
         "errors", "What was refused, and why", "Errors", (400, 503), parameters=query(errors_api.PARAMETERS, TROUBLE)
     ),
     "/api/v1/health": _get("health", "The states of feeds, bridge, recorder and store", "Health"),
+    "/api/v1/audit": _get("audit", "What is proven to be stored, and each range that is missing", "Audit", (400, 503)),
     "/api/v1/connect": _get("connect", "How the page reaches the broker", "Connect"),
     "/api/v1/openapi.json": {
         "get": {

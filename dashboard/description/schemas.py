@@ -104,9 +104,22 @@ SCHEMAS: dict[str, Schema] = {
     "Symbols": told({"rows": listed(ref("Symbol"))}, "rows"),
     "Health": told(
         {"health": {**OBJECT, "description": "by exchange, and `bridge`: what is on health/"}}
-        | {"recorder": OBJECT, "history": OBJECT},
+        | {"recorder": OBJECT, "history": OBJECT, "proof": ref("Proof")},
         "health",
     ),
+    "Proof": told(
+        {**fields("state reason", TEXT), "round_ms": NUMBER}
+        | {"complete_until_ns": {**TIME, "description": "everything published before is stored, or named as lost"}}
+        | {**fields("since_ns checked_ns", TIME), "unproven": listed(OBJECT), "run": WHOLE}
+        | fields("missing proven repaired came_late lost declared returned resends unreadable", WHOLE),
+        "state",
+    ),
+    "Audit": {
+        "anyOf": [ref("Proof")],
+        "type": "object",
+        "properties": fields("missing_ranges lost_ranges", listed(OBJECT)),
+        "required": ["missing_ranges", "lost_ranges"],
+    },
     "Well": told({"ok": FLAG, "store": TEXT, "broker": TEXT}, "ok store broker"),
     "Connect": told(
         {

@@ -24,7 +24,8 @@ def problems(value: Any, schema: Mapping[str, Any], schemas: Mapping[str, Any], 
         return problems(value, schemas[schema["$ref"].rpartition("/")[2]], schemas, at)
     if "anyOf" in schema:
         each = [problems(value, one, schemas, at) for one in schema["anyOf"]]
-        return [] if any(not found for found in each) else [found[0] for found in each]
+        if all(each):
+            return [found[0] for found in each]
     if "type" in schema and not _is(value, schema["type"]):
         return [f"{at}: {value!r:.60} is no {schema['type']}"]
     if ("enum" in schema and value not in schema["enum"]) or ("const" in schema and value != schema["const"]):

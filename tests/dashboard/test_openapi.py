@@ -13,6 +13,7 @@ from bridge.settings import Broker as BrokerSettings
 from bridge.settings import Settings
 from bridge.topics import Trouble, numbered, trouble_body
 from dashboard.api import Api
+from dashboard.audit.keeper import Keeper
 from dashboard.description import description
 from dashboard.history.sqlite import SqliteHistory
 from dashboard.live import LiveStates
@@ -47,6 +48,7 @@ EXAMPLES = [
     (f"{HISTORY}?limit=0", "Problem"),
     (HISTORY.replace("BTC", "NO"), "Problem"),
     ("/api/v1/stream", "Problem"),
+    ("/api/v1/audit", "Problem"),
 ]
 
 
@@ -112,6 +114,15 @@ async def test_real_answers_are_as_described_and_have_no_field_that_is_not(page:
     assert described == json.loads(json.dumps(TOLD))
     examples = {path.replace("{exchange}", "kucoin").replace("{symbol}", "BTC-USDT") for path in TOLD["paths"]}
     assert examples - paths == {"/api/v1/openapi.json"}
+
+
+def test_the_state_of_proof_is_as_described(tmp_path: Path) -> None:
+    store = SqliteHistory(tmp_path / "history.sqlite", KEEP_ALL)
+    keeper = Keeper(Settings(data_dir=tmp_path), store)
+    assert problems(keeper.ranges(), SCHEMAS["Audit"], SCHEMAS) == []
+    assert strangers(keeper.proof(), SCHEMAS["Proof"], SCHEMAS) == []
+    assert problems({"state": 5}, SCHEMAS["Audit"], SCHEMAS)
+    store.close()
 
 
 @pytest.mark.real
