@@ -168,6 +168,16 @@ def _backfill(options: argparse.Namespace, loaded: Loaded) -> int:
     return OK
 
 
+def _export(options: argparse.Namespace, loaded: Loaded) -> int:
+    from bridge.logs import configure
+    from dashboard.export import Wish, run
+
+    configure(loaded.settings.log, loaded.settings.data_dir, "export")
+    names = "exchange", "symbol", "start", "end", "kind", "interval", "format", "output"
+    print(run(loaded.settings, Wish(**{name: getattr(options, name) for name in names})))
+    return OK
+
+
 def _simulator(arguments: Sequence[str]) -> int:
     from bridge.simulator.__main__ import main as simulate
 
@@ -232,9 +242,32 @@ def parser() -> argparse.ArgumentParser:
             ],
         )
     )
+    _export_options(
+        _verb(
+            verbs,
+            "export",
+            _export,
+            "write a range of the history to a file, also while the dashboard runs",
+            [
+                "kucoin BTC-USDT --from 2026-11-01 --interval 1h",
+                "binance ETH-USDT --from 2026-11-21T08:00 --to 2026-11-21T09:00 --kind trades -o eth.parquet",
+            ],
+        )
+    )
     simulator = verbs.add_parser("simulator", help="fake exchanges on this machine, for tests", add_help=False)
     simulator.set_defaults(verb=None)
     return top
+
+
+def _export_options(export: argparse.ArgumentParser) -> None:
+    export.add_argument("exchange", metavar="EXCHANGE")
+    export.add_argument("symbol", metavar="SYMBOL")
+    export.add_argument("--from", dest="start", metavar="TIME", required=True, help="ISO 8601 (UTC) or nanoseconds")
+    export.add_argument("--to", dest="end", metavar="TIME", help="exclusive (default: now)")
+    export.add_argument("--kind", choices=("prices", "trades", "candles"), help="default: prices")
+    export.add_argument("--interval", metavar="INTERVAL", help="of candles: 1m (default), 5m, 15m, 30m, 1h, 4h, 1d")
+    export.add_argument("--format", choices=("csv", "parquet"), help="default: as the file's name ends, else csv")
+    export.add_argument("-o", dest="output", type=Path, metavar="FILE", help="default: EXCHANGE-SYMBOL-KIND.csv")
 
 
 def _audit_options(audit: argparse.ArgumentParser) -> None:

@@ -1,6 +1,6 @@
 """Answers of the API: rows as JSON with `next`, or as CSV with the same in headers; a long CSV is sent page by page."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import msgspec
@@ -8,15 +8,14 @@ from msgspec import Raw
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from bridge.errors import StoreError
 from dashboard.history.base import Page, Span
+from dashboard.paging import Ask, pages
 from dashboard.parameters import wants_csv
 from dashboard.tables import csv_head, csv_lines
 
 STEP_ROWS = 2_000
 """So many rows of a long CSV are asked for and made into text at once, while others wait."""
 FRESH = {"cache-control": "no-store"}
-Ask = Callable[[Span], Awaitable[Page]]
 
 
 async def paged(request: Request, kind: str, span: Span, ask: Ask, **told: str) -> Response:
@@ -28,8 +27,9 @@ async def paged(request: Request, kind: str, span: Span, ask: Ask, **told: str) 
         return answer(await ask(span), told)
     if span.from_ns is None or "limit" in request.query_params:
         return table(request, kind, await ask(span), told)
-    first = await ask(Span(STEP_ROWS, span.from_ns, span.to_ns))
-    return StreamingResponse(_lines(kind, first, span, ask), 200, _headers(told), "text/csv; header=present")
+    parts = pages(ask, Span(STEP_ROWS, span.from_ns, span.to_ns))
+    first = await anext(parts)  # a store that is away is told by a status
+    return StreamingResponse(_lines(kind, first, parts), 200, _headers(told), "text/csv; header=present")
 
 
 def listed(request: Request, kind: str, rows: list[bytes]) -> Response:
@@ -60,18 +60,11 @@ def refusal(reason: str, status: int, headers: Mapping[str, str] | None = None) 
     return Response(msgspec.json.encode({"error": reason}), status, {**FRESH, **(headers or {})}, "application/json")
 
 
-async def _lines(kind: str, page: Page, span: Span, ask: Ask) -> AsyncIterator[bytes]:
+async def _lines(kind: str, first: Page, rest: AsyncIterator[Page]) -> AsyncIterator[bytes]:
     """An error on the way breaks the connection off: what has no end must not look whole."""
-    yield csv_head(kind)
-    begun_ns = span.from_ns or 0
-    while True:
+    yield csv_head(kind) + csv_lines(kind, first.rows)
+    async for page in rest:
         yield csv_lines(kind, page.rows)
-        if page.next_ns is None:
-            return
-        if page.next_ns <= begun_ns:
-            raise StoreError(f"the rows do not go on after {begun_ns}")
-        begun_ns = page.next_ns
-        page = await ask(Span(STEP_ROWS, begun_ns, span.to_ns))
 
 
 def _headers(told: Mapping[str, str]) -> dict[str, str]:

@@ -18,16 +18,22 @@ from dashboard import errors_api
 from dashboard.answers import document, listed, paged
 from dashboard.audit.keeper import Keeper
 from dashboard.costs import costs
+from dashboard.description import description
 from dashboard.history.base import History
 from dashboard.history.recorder import Recorder
 from dashboard.live import LATEST_EXPIRY_S, LiveStates
-from dashboard.parameters import only, read_interval, read_kind, read_span
+from dashboard.parameters import (
+    GAPS_PARAMETERS,
+    HISTORY_PARAMETERS,
+    LIST_PARAMETERS,
+    only,
+    read_interval,
+    read_kind,
+    read_span,
+)
 from dashboard.watchlist import watchlist
 
 _fields = msgspec.json.Decoder(dict[str, Raw]).decode
-HISTORY_PARAMETERS = {"from", "to", "interval", "limit", "kind", "format"}
-GAPS_PARAMETERS = {"exchange", "symbol", "from", "to", "limit", "format"}
-LIST_PARAMETERS = {"format"}
 
 if TYPE_CHECKING:
     from dashboard.telegraf_health import TelegrafHealth
@@ -62,6 +68,7 @@ class Api:
             Route("/api/v1/health", self.health),
             Route("/api/v1/audit", self.audit),
             Route("/api/v1/connect", self.connect),
+            Route("/api/v1/openapi.json", self.openapi),
             Route("/healthz", self.healthz),
         ]
 
@@ -157,6 +164,10 @@ class Api:
                 **costs(settings, status),
             }
         )
+
+    async def openapi(self, request: Request) -> Response:
+        """This API, described for programs."""
+        return document(description())
 
     # --- helpers ------------------------------------------------------------------------------------
     def _history(self) -> History:

@@ -15,6 +15,9 @@ MOST_ROWS = 10_000
 KINDS = ("prices", "trades", "gaps")
 FORMATS = ("json", "csv")
 AUTO = "auto"
+HISTORY_PARAMETERS = {"from", "to", "interval", "limit", "kind", "format"}
+GAPS_PARAMETERS = {"exchange", "symbol", "from", "to", "limit", "format"}
+LIST_PARAMETERS = {"format"}
 
 
 def read_span(request: Request) -> Span:

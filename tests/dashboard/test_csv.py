@@ -1,27 +1,33 @@
 """CSV answers and `interval=auto`."""
 
+import asyncio
 import csv
 import io
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
 import pytest
 
+from bridge.errors import StoreError
+from bridge.settings import Broker as BrokerSettings
 from bridge.settings import Settings
 from bridge.topics import Trouble, numbered, trouble_body
 from dashboard.answers import STEP_ROWS
 from dashboard.api import Api
 from dashboard.app import create_app
-from dashboard.history.base import INTERVALS_NS, Span
+from dashboard.history.base import INTERVALS_NS, Page, Span
 from dashboard.history.sqlite import SqliteHistory
 from dashboard.live import LiveStates
 from dashboard.parameters import suiting_interval
 from dashboard.tables import COLUMNS, csv_lines
+from tests.broker import free_ports
 from tests.dashboard.history.conftest import KEEP_ALL
 from tests.dashboard.payloads import DAY, MINUTE, NOON, SECOND, candle, candle_fill, gap, tick, trade
+from tests.dashboard.served import served
 
 HISTORY = "/api/v1/history/kucoin/BTC-USDT"
 TICKS = 2 * STEP_ROWS + 7
@@ -146,3 +152,33 @@ async def test_auto_never_gives_more_rows_than_the_limit_of_any_span(client: htt
         told = (await client.get(HISTORY, params=query)).json()
         assert told["interval"] in INTERVALS_NS
         assert len(told["rows"]) <= 7
+
+
+@pytest.mark.real
+async def test_the_five_lines_of_the_documentation_work(store: SqliteHistory) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    lines = page.partition("```python\n")[2].partition("```")[0]
+    assert len(lines.splitlines()) == 5
+    async with served(Settings(broker=BrokerSettings(port=free_ports(1)[0])), store) as running:
+        program = lines.replace("http://127.0.0.1:8000", running.http).replace("2026-11-01", "2025-11-01")
+        names: dict[str, Any] = {}
+        await asyncio.to_thread(exec, program, names)
+    assert len(names["candles"]) == 2
+
+
+@pytest.mark.real
+async def test_a_range_that_breaks_off_does_not_look_whole(
+    store: SqliteHistory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = store.rows
+
+    async def breaks(kind: str, exchange: str, symbol: str, span: Span) -> Page:
+        if span.from_ns != NOON:
+            raise StoreError("the disk is gone")
+        return await rows(kind, exchange, symbol, span)
+
+    monkeypatch.setattr(store, "rows", breaks)
+    settings = Settings(broker=BrokerSettings(port=free_ports(1)[0]))
+    async with served(settings, store) as running, httpx.AsyncClient() as client:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.get(f"{running.http}{HISTORY}", params={"format": "csv", "from": str(NOON)})
