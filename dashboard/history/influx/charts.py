@@ -29,7 +29,7 @@ class Charts:
         self._reads = reads
 
     async def candles(self, exchange: str, symbol: str, interval: str, span: Span) -> Page:
-        """One page. Sums over a coarse page (more than MOST_MINUTES) are floats, told to 15 digits."""
+        """One page. Sums over a coarse page (more than MOST_MINUTES) are floats, told to 13 digits."""
         bars = Bars(self._client, self._reads, exchange, symbol)
         every_ns = INTERVALS_NS[interval]
         to_ns = min(span.to_ns, MOST_NS)
@@ -63,11 +63,12 @@ class Charts:
         return told_first(rows, await self._built(bars, Window(from_ns, to_ns)))
 
     async def _built(self, bars: Bars, window: Window) -> list[Row]:
-        """Minutes of roll-ups, and of raw rows from the newest roll-up on."""
+        """Windows of 1 m roll-ups, and of raw rows from the newest roll-up on, if they are there."""
         raw_ns = await bars.rolled_up_to("1m", window)
         raw_ns -= raw_ns % window.every_ns
-        rolled = await bars.rollups("1m", Window(window.from_ns, raw_ns, window.every_ns))
-        return rolled + await bars.raw(Window(raw_ns, window.to_ns, window.every_ns))
+        rolled = await bars.rollups("1m", Window(window.from_ns, raw_ns + window.every_ns, window.every_ns))
+        raw = await bars.raw(Window(raw_ns, window.to_ns, window.every_ns))
+        return sorted({**dict(rolled), **dict(raw)}.items())
 
     async def _coarse(self, bars: Bars, interval: str, window: Window) -> list[Row]:
         told = dict(await bars.told(window))
@@ -91,11 +92,11 @@ class Charts:
         level = LEVEL.get(interval, "1m")
         fine_ns = await bars.rolled_up_to(level, window)
         fine_ns -= fine_ns % window.every_ns
-        rolled = await bars.rollups(level, Window(window.from_ns, fine_ns, window.every_ns))
-        return dict(rolled + gathered(await self._built_to(bars, window, fine_ns), window.every_ns))
+        rolled = await bars.rollups(level, Window(window.from_ns, fine_ns + window.every_ns, window.every_ns))
+        return {**dict(rolled), **dict(gathered(await self._finer(bars, window, fine_ns), window.every_ns))}
 
-    async def _built_to(self, bars: Bars, window: Window, from_ns: int) -> list[Row]:
-        """What is finer than a level, from where that ends: by the minute if that is little."""
+    async def _finer(self, bars: Bars, window: Window, from_ns: int) -> list[Row]:
+        """Of finer rows, from the newest row of a level on: by the minute if that is little."""
         rest = Window(from_ns, window.to_ns, window.every_ns)
         if (rest.to_ns - rest.from_ns) // MINUTE_NS <= MOST_MINUTES:
             return await self._built(bars, Window(rest.from_ns, rest.to_ns))

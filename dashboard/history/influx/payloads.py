@@ -22,6 +22,7 @@ ORDER: Mapping[str, tuple[str, ...]] = {
     "catalogue": ("symbol", "base", "quote", "native", "price_step", "size_step", "status"),
 }
 """Fields that are not named here follow by name, so that a later one is not lost."""
+SURE_DIGITS = 13
 _NUMBER = re.compile(r'"(-?(?:0|[1-9]\d{0,18}))"').fullmatch
 
 
@@ -51,8 +52,8 @@ def digits(value: float) -> str:
 
 
 def rounded(text: str) -> str:
-    """A sum that InfluxDB made of floats, rounded to the 15 digits that can be told of one."""
-    return digits(float(f"{float(text):.15g}"))
+    """A sum that InfluxDB made of many floats, rounded to the digits that are sure."""
+    return digits(float(f"{float(text):.{SURE_DIGITS}g}"))
 
 
 def text_of(json: str) -> bytes:

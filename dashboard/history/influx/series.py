@@ -28,7 +28,8 @@ class Series(Struct, frozen=True):
 
         A function, because InfluxDB counts and finds within its storage only where one source has one successor.
         """
-        where = [_measurement(self.kind), *(f"r.{tag} == {tag}" for tag in self.tags)]
+        tagged = (f"r.{tag} == {tag}" if value else f"not exists r.{tag}" for tag, value in self.tags.items())
+        where = [_measurement(self.kind), *tagged]
         if self.fields:
             where.append("(" + " or ".join(f'r._field == "{field}"' for field in self.fields) + ")")
         return (

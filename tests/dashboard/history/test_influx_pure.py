@@ -80,7 +80,7 @@ def test_a_float_is_told_without_an_exponent_and_is_the_same_float(value: float)
 
 
 def test_a_sum_of_floats_is_told_to_the_digits_that_are_sure() -> None:
-    assert rounded("5.999999999999998") == "6"
+    assert rounded("5.99999999999999") == "6"
     assert rounded("0.30000000000000004") == "0.3"
 
 
