@@ -59,8 +59,8 @@ def test_random_losses_are_found_exactly(counts: dict[str, int], data: st.DataOb
         rows.append(filled(shelf, topic, count))
         lost[topic] = data.draw(st.sets(st.integers(1, count)))
         shelf.take(topic, *lost[topic])
-    for root in ("prices", "trades"):  # something was stored much later: what is missing is no tail
-        rows.append(filled(shelf, f"{root}/kucoin/LATE-USDT", 1, first_s=3 * HOUR))
+    # something was stored much later: what is missing is no tail
+    rows += [filled(shelf, f"{root}/kucoin/LATE-USDT", 1, first_s=3 * HOUR) for root in ("prices", "trades")]
     report = audited(shelf, book(*rows, ended_s=4 * HOUR))
     assert gone(report) == {topic: numbers for topic, numbers in lost.items() if numbers}
     assert report.code == bool(any(lost.values()))
