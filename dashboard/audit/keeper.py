@@ -13,7 +13,7 @@ from dashboard.audit.asking import Asking, BridgeAway, BridgeRefuses, Told, aski
 from dashboard.audit.claims import SLACK_NS
 from dashboard.audit.ranges import Pair, common, joined, size
 from dashboard.audit.repairs import MOST_LOST, MOST_TRIES, Counts, Hole
-from dashboard.audit.trail import Trail
+from dashboard.audit.trail import Track, Trail
 from dashboard.audit.values import range_told
 from dashboard.broker import backoff_s
 from dashboard.history.base import END_OF_TIME_NS, MINUTE_NS, History, Sequence, Span
@@ -65,14 +65,14 @@ class Keeper:
             try:
                 async with asking(self._settings, CLIENT) as bridge:
                     while True:
-                        await asyncio.sleep(await self._round(bridge))
+                        await asyncio.sleep(await self.round(bridge))
                         tries = 0
             except BrokerLost as error:
                 self._say("waiting", f"the broker is away: {error}")
             await asyncio.sleep(self._keep.every_s + backoff_s(tries))
             tries += 1
 
-    async def _round(self, bridge: Asking) -> float:
+    async def round(self, bridge: Asking) -> float:
         """One look; how long to wait for the next."""
         try:
             await self.look(bridge)
@@ -126,6 +126,8 @@ class Keeper:
 
     async def _look_at_rows(self) -> None:
         """Counts do not prove it: which numbers are there?"""
+        for track in self._trail.unclear():
+            self._trail.seen(track, await self._behind(track))
         for track, due in self._trail.suspects(self._now_ns())[:MOST_LOOKS]:
             if len(self._holes) >= MOST_HOLES:
                 return
@@ -133,19 +135,23 @@ class Keeper:
                 await self._find_beginning(track)
             proven = track.proven or 0
             from_ns, to_ns = track.between((proven + 1, due))
-            span = _around(track.sequence, from_ns, END_OF_TIME_NS)
-            there = await self._history.numbers(track.sequence, proven + 1, MOST_N, span)
-            holes = self._trail.settle(track, there, due)
+            holes = self._trail.settle(track, await self._behind(track), due)
             if holes and self._trail.is_overwritten(track):
                 continue
             self.counts.proven += due - proven - size(holes)
             if holes:
                 self._holes.append(Hole(track.sequence, joined(holes), from_ns, to_ns))
 
-    async def _find_beginning(self, track: Any) -> None:
+    async def _behind(self, track: Track) -> list[Pair]:
+        """Which numbers behind the proven ones are there."""
+        mark = track.first_open() or track.marks[-1]
+        span = _around(track.sequence, mark.before_ns, END_OF_TIME_NS)
+        return await self._history.numbers(track.sequence, (track.proven or 0) + 1, MOST_N, span)
+
+    async def _find_beginning(self, track: Track) -> None:
         """Where the store's rows of the last minutes begin."""
-        run = track.sequence.run
-        from_ns = track.marks[0].before_ns
+        run, from_ns = track.sequence.run, track.marks[0].before_ns
+        assert run is not None
         before, _ = await self._history.edges(track.sequence.topic, run, Span(1, from_ns, from_ns))
         track.proven = before or 0
 

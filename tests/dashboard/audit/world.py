@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import signal
 import sqlite3
 import subprocess
@@ -89,6 +88,24 @@ class World:
         later = lambda one: one.get("complete_until_ns", 0) > since_ns + 4_000_000_000  # noqa: E731
         return dict(await self.until(later, "the proof goes on"))
 
+    async def stored(self, count: int, within_s: float = 45.0) -> None:
+        """Wait until so many rows more are stored."""
+        before = (await self.get("/api/v1/health")).get("history", {}).get("stored", 0)
+        deadline = monotonic() + within_s
+        while (await self.get("/api/v1/health")).get("history", {}).get("stored", 0) < before + count:
+            assert monotonic() < deadline, self.log("dashboard")[-2000:]
+            await asyncio.sleep(0.2)
+
+    async def gap(self, cause: str, within_s: float = 20.0) -> dict[str, Any]:
+        """Wait until the store has a gap of this cause."""
+        deadline = monotonic() + within_s
+        while True:
+            found = [one for one in (await self.get("/api/v1/gaps")).get("rows", []) if one["cause"] == cause]
+            if found:
+                return dict(found[-1])
+            assert monotonic() < deadline, f"no gap of cause {cause}"
+            await asyncio.sleep(0.2)
+
     async def audit(self, *options: str) -> tuple[int, dict[str, Any]]:
         """`tickbridge audit --json` as a process: its exit code and its report."""
         command = [sys.executable, "-m", "bridge.cli", "audit", "--json", *options]
@@ -115,13 +132,8 @@ async def audited_world(tmp_path: Path, rate: float = 40.0, **more: object) -> A
                 world.stop_dashboard()
 
 
-def plainly(environment: dict[str, str]) -> dict[str, str]:
-    """An environment without settings of this test's own."""
-    return {name: value for name, value in environment.items() if name in os.environ}
-
-
-def remove_rows(path: Path, kind: int = 1) -> None:
-    """The history's newest committed journal entry of a kind is gone, as by a hand that should not have been there."""
+def remove_prices(path: Path, which: str) -> None:
+    """One committed journal entry of prices is gone (`which`: min or max), as by a hand that slipped."""
     with sqlite3.connect(path) as db:
-        db.execute("DELETE FROM journal WHERE id = (SELECT max(id) FROM journal WHERE kind = ?)", (kind,))
+        db.execute(f"DELETE FROM journal WHERE id = (SELECT {which}(id) FROM journal WHERE kind = 1)")
     db.close()
