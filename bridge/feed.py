@@ -248,6 +248,10 @@ class Feed:
             self.counters.published += 1
             tape.heard(trade, key)
 
+    def tape(self, symbol: Symbol) -> Tape:
+        """A symbol's trades, also before the first."""
+        return self.tapes.get(symbol) or self._open_tape(symbol)
+
     def _open_tape(self, symbol: Symbol) -> Tape:
         topic = self.names.trade(self.exchange, symbol)
         told_until_ns = 0 if symbol in self._parted else self.past.known_until(topic)

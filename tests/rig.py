@@ -33,7 +33,9 @@ SYMBOLS = ("BTC-USDT", "ETH-USDT", "SOL-USDT")
 class Rig:
     """Venues by exchange; `messages(topic)` is what their streams told so far, `states` the newest of each topic."""
 
-    def __init__(self, sim: Simulator, folder: Path, feed: Feed = BRISK, **exchange: Any) -> None:
+    def __init__(
+        self, sim: Simulator, folder: Path, feed: Feed = BRISK, settings: dict[str, Any] | None = None, **exchange: Any
+    ) -> None:
         self.sim = sim
         self.clock = Clock("trust")
         self.outbox = Outbox(256_000_000, 90)
@@ -48,7 +50,7 @@ class Rig:
             "kucoin": {"rest_host": sim.kucoin.rest_url},
             "binance": {"rest_host": sim.binance.rest_url, "ws_host": sim.binance.ws_url},
         }
-        self.settings = Settings(feed=feed, data_dir=folder)
+        self.settings = Settings.model_validate({"feed": feed, "data_dir": folder, **(settings or {})})
         self.past = Past()
         self.jobs = Jobs(Topics(), self._put, lambda topic: None, self.clock.monotonic_ns)
         self.backfills = Backfills()
@@ -93,8 +95,12 @@ class Rig:
         return str(self.state(topic).get("state", ""))
 
     def messages(self, start: str = "") -> list[tuple[str, dict[str, Any]]]:
-        self.told += ((entry[0], json.loads(entry[1])) for entry in self.outbox.take(10**9))
+        self.drain()
         return [(topic, told) for topic, told in self.told if topic.startswith(start)]
+
+    def drain(self) -> None:
+        """Take what waits, as the publisher would."""
+        self.told += ((entry[0], json.loads(entry[1])) for entry in self.outbox.take(10**9))
 
     def status(self, name: str) -> str:
         return self.venues[name].status().status
@@ -120,6 +126,7 @@ class Rig:
                 last = next((seen[1:] for seen in reversed(self.status_log) if seen[1] == name), None)
                 if told != last:
                     self.status_log.append((monotonic(), *told))
+            self.drain()
             beats += 1
             await asyncio.sleep(0.05)
 

@@ -66,6 +66,8 @@ class Filler:
             return True
         if gap.channel == "candles":
             return now_ns >= -(-to_ns // MINUTE_NS) * MINUTE_NS + CANDLES_SETTLE_NS
+        if not self._source.exchange.past_trades.by_number:
+            return True  # the newest trades are soon no more the newest
         return now_ns >= to_ns + SETTLE_NS or all(one.before_ns is not None for one in self._places(gap))
 
     # --- one gap ------------------------------------------------------------------------------------
@@ -106,8 +108,9 @@ class Filler:
         source = self._source
         work = TradeFill(source.asker(), source.teller(), source.settings.fills.gap_rows)
         job.total = len(found)
+        subscribed = set(source.symbols(Channel.TRADES))
         for place in sorted(found, key=lambda one: one.before_ns is None):
-            tape = source.feed.tapes.get(place.symbol)
+            tape = source.feed.tape(place.symbol) if place.symbol in subscribed else None
             result = await work.fill(place, tape, job)
             topic = source.feed.names.trade(source.name, place.symbol)
             results[topic] = _both(results.get(topic), result)

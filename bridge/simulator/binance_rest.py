@@ -22,6 +22,10 @@ class BinanceRest:
 
     def __init__(self, listings: Mapping[str, Listing], source: Source) -> None:
         self.rows: list[object] | None = None
+        self.most_trades = MAX_ROWS
+        """A fault: it tells fewer trades at once than it says."""
+        self.forgets_below = 0
+        """A fault: it knows no trade with a lower id."""
         self._listings, self._source = listings, source
         self.routes: dict[tuple[str, str], Answer] = {
             ("GET", "/api/v3/exchangeInfo"): self._info,
@@ -55,7 +59,8 @@ class BinanceRest:
 
     def _agg_trades(self, query: Query) -> object:
         """Ascending: from an id, or within times (ms, both inclusive), else the newest."""
-        trades, limit = self._source.trades(self._known(query)), _limit(query)
+        trades, limit = self._source.trades(self._known(query)), min(_limit(query), self.most_trades)
+        trades = [one for one in trades if one.id >= self.forgets_below] if self.forgets_below else trades
         if "fromId" in query:
             first = _number(query, "fromId", 0)
             chosen = [one for one in trades if one.id >= first][:limit]
