@@ -264,13 +264,16 @@ class Keeper:
         return {**told, "count": hole.count, "from_ns": hole.from_ns, "to_ns": hole.to_ns, "tries": hole.tries}
 
     def _judge(self) -> None:
-        behind_s = (self._trail.at_ns - self.complete_until_ns()) / 1e9
+        until_ns = self.complete_until_ns()
+        behind_s = (self._trail.at_ns - max(until_ns, self._since_ns)) / 1e9
         if self._holes:
             self._say(
                 "repairing", f"{sum(hole.count for hole in self._holes)} messages are missing and asked for again"
             )
         elif behind_s > LATE_S + self._keep.every_s + self._keep.settle_s:
             self._say("late", f"the store is {behind_s:.0f} s behind; nothing is lost by that")
+        elif until_ns < min(self._since_ns, self._trail.at_ns):
+            self._say("starting", "what was published before the start is looked through")
         else:
             self._say("complete", "")
 

@@ -90,9 +90,12 @@ class World:
 
     async def stored(self, count: int, within_s: float = 45.0) -> None:
         """Wait until so many rows more are stored."""
-        before = (await self.get("/api/v1/health")).get("history", {}).get("stored", 0)
-        deadline = monotonic() + within_s
-        while (await self.get("/api/v1/health")).get("history", {}).get("stored", 0) < before + count:
+        deadline, before = monotonic() + within_s, None
+        while True:
+            stored = (await self.get("/api/v1/health")).get("history", {}).get("stored")
+            before = stored if before is None else before
+            if stored is not None and stored >= before + count:
+                return
             assert monotonic() < deadline, self.log("dashboard")[-2000:]
             await asyncio.sleep(0.2)
 
@@ -124,7 +127,7 @@ async def audited_world(tmp_path: Path, rate: float = 40.0, **more: object) -> A
             world = World(sim, broker, tmp_path / "data", **more)
             try:
                 world.start_dashboard()
-                await world.until(lambda one: one, "the dashboard runs")
+                await world.stored(0)
                 world.start_bridge()
                 yield world
             finally:
