@@ -230,7 +230,7 @@ def _all_sent(told: dict[str, Any], since_ns: int) -> bool:
 async def world(
     broker: Broker, folder: Path, *, rate: float = RATE, bridge_port: int | None = None, **more: object
 ) -> AsyncIterator[World]:
-    """A world that stores its first rows; `more` are settings of the bridge, which meets the broker at `bridge_port`."""
+    """A world that stores its first rows; `more`: settings of the bridge, which meets the broker at `bridge_port`."""
     with Influx(fresh=True) as influx:
         async with Simulator(seed=5, rate=rate / 2, invented=0, symbols=SYMBOLS, remembered=2_000_000) as sim:
             made = await asyncio.to_thread(World, sim, broker, influx, folder, bridge_port, more)
