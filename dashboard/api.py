@@ -52,6 +52,11 @@ class Api:
         self._store = history
         self._recorder = recorder
 
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Names of this machine that only its owner can know."""
+        return self._settings.dashboard.hosts
+
     def routes(self) -> list[Route]:
         return [
             Route("/api/v1/history/{exchange}/{symbol}", self.history),
