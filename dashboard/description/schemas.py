@@ -104,7 +104,8 @@ SCHEMAS: dict[str, Schema] = {
     "Symbols": told({"rows": listed(ref("Symbol"))}, "rows"),
     "Health": told(
         {"health": {**OBJECT, "description": "by exchange, and `bridge`: what is on health/"}}
-        | {"recorder": OBJECT, "history": OBJECT, "proof": ref("Proof")},
+        | {"recorder": OBJECT, "history": OBJECT, "proof": ref("Proof")}
+        | {"stream": told(fields("readers filters conflated sent_away unreadable", WHOLE), "readers filters")},
         "health",
     ),
     "Proof": told(
