@@ -37,7 +37,6 @@ class Load:
     def __init__(self, folder: Path) -> None:
         self.house = House(0)
         self.house.desk.now_ns = time.time_ns
-        self.house.streams.begin(time.time_ns() // 1_000_000)
         self.history = SqliteHistory(folder / "history.sqlite", Keep(prices_days=0))
         self.topics = [f"prices/kucoin/S{k}-USDT" for k in range(SYMBOLS)]
         self.at = 0
