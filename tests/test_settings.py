@@ -72,10 +72,8 @@ def test_lists_are_parted_by_commas_or_json_in_variables() -> None:
 
 
 def test_levels_of_areas_keep_their_dots() -> None:
-    settings = given(
-        ["log.areas.bridge.session=debug"], {**NO_FILE, "TICKBRIDGE_LOG__AREAS__BRIDGE__FIRST_CANDLES": "error"}
-    )
-    assert settings.log.areas == {"bridge.session": "debug", "bridge.first_candles": "error"}
+    settings = given(["log.areas.bridge.session=debug"], {**NO_FILE, "TICKBRIDGE_LOG__AREAS__BRIDGE__FILLS": "error"})
+    assert settings.log.areas == {"bridge.session": "debug", "bridge.fills": "error"}
 
 
 def test_empty_text_takes_an_optional_setting_away(tmp_path: Path) -> None:
