@@ -12,6 +12,7 @@ import picows
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
 
 from bridge.errors import FeedLost, FeedRefused
+from bridge.unreachable import words
 
 REFUSALS = {401: "unauthorized", 403: "forbidden", 418: "banned", 429: "too many requests", 451: "not served here"}
 """HTTP answers by which an exchange says that it does not want us, rather than that it is broken."""
@@ -122,7 +123,7 @@ async def open_line(url: str, line: Line, timeout_s: float, max_bytes: int) -> N
     except picows.WSInvalidStatusError as error:
         raise _status_error(error) from error
     except (OSError, picows.WSError, ValueError) as error:  # ValueError: an address that is none
-        raise FeedLost(f"no connection: {error}"[:300]) from error
+        raise FeedLost(words(error, url)) from error
 
 
 def refusal(status: int, retry_after: str | None = None) -> FeedLost:

@@ -11,6 +11,7 @@ import aiohttp
 from bridge.errors import FeedLost
 from bridge.exchanges.base import HttpRequest, Limits
 from bridge.line import refusal
+from bridge.unreachable import words
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_WAITING = 1000
@@ -119,7 +120,7 @@ class Rest:
                     raise problem
                 return await _body(answer.content)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise FeedLost(f"REST: {type(error).__name__} {error}"[:200].rstrip()) from error
+            raise FeedLost(words(error, request.url)) from error
 
 
 async def _body(content: aiohttp.StreamReader) -> bytes:

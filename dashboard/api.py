@@ -4,7 +4,7 @@ Rows are passed on as the bytes that were published, so numbers keep their digit
 """
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Raw
@@ -31,8 +31,12 @@ from dashboard.parameters import (
     read_kind,
     read_span,
 )
+from dashboard.watchlist import watchlist
 
 _fields = msgspec.json.Decoder(dict[str, Raw]).decode
+
+if TYPE_CHECKING:
+    from dashboard.telegraf_health import TelegrafHealth
 
 
 class Api:
@@ -51,6 +55,8 @@ class Api:
         self._live = live
         self._store = history
         self._recorder = recorder
+        self.telegraf: TelegrafHealth | None = None
+        """Where Telegraf feeds the store."""
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -126,6 +132,7 @@ class Api:
         history = self._store.status() if self._store is not None else None
         told = {"recorder": recorder, "history": history, "health": self._live.health(), "stream": self._live.stream()}
         told["proof"] = self._keeper.proof() if self._keeper is not None else None
+        told["telegraf"] = self.telegraf.status() if self.telegraf is not None else None
         return document({key: value for key, value in told.items() if value is not None})
 
     async def audit(self, request: Request) -> Response:
@@ -158,6 +165,7 @@ class Api:
                 "instance": settings.instance,
                 "latest_expiry_s": LATEST_EXPIRY_S,
                 "demo": settings.demo,
+                "watchlist": watchlist(settings),
                 **costs(settings, status),
             }
         )

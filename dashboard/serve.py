@@ -30,6 +30,7 @@ from dashboard.stream.socket import MOST_REQUEST_BYTES, PING_S, Protocol, Stream
 
 if TYPE_CHECKING:
     from dashboard.history.influx import InfluxHistory
+    from dashboard.telegraf_health import TelegrafHealth
 
 FLUSH_S = 2.0
 """How long a stop may wait for the last commit; what it does not store, the broker keeps."""
@@ -98,6 +99,9 @@ async def serve(settings: Settings, listener: socket.socket, history: "SqliteHis
         parts["audit"] = keeper.run
     if history is not None and not isinstance(history, SqliteHistory):
         parts["history"] = history.run
+    if settings.history.enabled and settings.history.store == "influx":
+        api.telegraf = watch_telegraf(settings)
+        parts["look at Telegraf"] = api.telegraf.run
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -154,6 +158,13 @@ def configured(app: Starlette) -> uvicorn.Config:
         ws_ping_timeout=PING_S,
         ws_per_message_deflate=False,
     )
+
+
+def watch_telegraf(settings: Settings) -> "TelegrafHealth":
+    """What looks at Telegraf's own metrics."""
+    from dashboard.telegraf_health import TelegrafHealth  # noqa: PLC0415 - the embedded store need not wait for it
+
+    return TelegrafHealth(settings)
 
 
 def touch(flag: Path) -> None:

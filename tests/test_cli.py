@@ -108,5 +108,5 @@ def test_symbols_fail_with_one_line_when_the_exchange_is_away() -> None:
         ]
         done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 1
-    assert done.stderr.startswith("tickbridge: REST: ")
+    assert done.stderr.startswith("tickbridge: 127.0.0.1 refuses the connection")
     assert len(done.stderr.splitlines()) == 1

@@ -53,16 +53,16 @@ function proofFigures(proof) {
 }
 
 function telegrafCard(told, nowMs) {
-  const { rejected, dropped, parse_errors: unreadable, buffer, seen_ns: seen } = told;
+  const { rejected, dropped, input_errors: unreadable, buffer, seen_ns: seen } = told;
   const card = {
     name: "telegraf",
-    figures: given([["Rejected", rejected], ["Dropped", dropped], ["Unreadable", unreadable], ["Waiting", buffer]]),
+    figures: given([["Rejected", rejected], ["Dropped", dropped], ["Input errors", unreadable], ["Waiting", buffer]]),
   };
   if (typeof told.problem === "string" && told.problem) return { ...card, status: "unknown", tone: "resting", reason: told.problem };
   if (seen === undefined || seen === null) return { ...card, status: "silent", tone: "bad", reason: "it has told nothing of itself" };
   const silence = nowMs - Number(seen) / 1e6;
   if (silence > TELEGRAF_SILENT_MS) return { ...card, status: "silent", tone: "bad", reason: `no word from it for ${age(silence)}` };
-  const losing = [rejected, dropped, unreadable].some((number) => number > 0);
+  const losing = [rejected, dropped].some((number) => number > 0); // an input error may be a mere reconnect
   const reason = losing ? "some messages did not become rows: its log says which" : "";
   return { ...card, status: "online", tone: losing ? "resting" : "good", reason };
 }

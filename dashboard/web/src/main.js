@@ -8,6 +8,7 @@ import { ErrorsPanel } from "./errorspanel.js";
 import { moment } from "./format.js";
 import { GapsPanel } from "./gapspanel.js";
 import { HealthView } from "./health.js";
+import { UNSORTED } from "./order.js";
 import { Page } from "./page.js";
 import { Screen, showNotices } from "./screen.js";
 import { Remembered, browserStorage } from "./store.js";
@@ -141,9 +142,12 @@ class Application {
     this.screen.want(true);
   }
 
+  /** A column's first direction, the other one, and back to the order of the watchlist. */
   #sort(table, column) {
     const { column: last, descending } = this.remembered.sort;
-    this.remembered.sort = { column, descending: column === last ? !descending : !WORDS.has(column) };
+    const first = !WORDS.has(column);
+    if (column !== last) this.remembered.sort = { column, descending: first };
+    else this.remembered.sort = descending === first ? { column, descending: !first } : { column: UNSORTED, descending: false };
     table.showSort(this.remembered.sort);
     this.screen.want(true);
   }

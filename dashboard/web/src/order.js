@@ -1,8 +1,11 @@
-/** Which rows are shown, and in which order: favourites first, then by the chosen column. Pure. */
+/** Which rows are shown, and in which order: favourites first, then by the chosen column, else as the settings list them. Pure. */
 
 import { ageMs } from "./age.js";
 
 const number = (text) => (text === null ? null : Number(text));
+
+/** No column is chosen: the order of the watchlist, what is not in it after it from A to Z. */
+export const UNSORTED = "";
 
 /** What each column sorts by; null goes last whatever the direction. @type {Record<string, (row: object) => any>} */
 const BY = {
@@ -17,12 +20,13 @@ const BY = {
 
 /**
  * @param {Iterable<object>} rows
- * @param {{search: string, column: string, descending: boolean, favourites: Set<string>, nowMs: number}} wish
+ * @param {{search: string, column: string, descending: boolean, favourites: Set<string>, nowMs: number, places: Map<string, number>}} wish
+ *   `places`: where each symbol stands in the watchlist
  * @returns {object[]}
  */
-export function arrange(rows, { search, column, descending, favourites, nowMs }) {
+export function arrange(rows, { search, column, descending, favourites, nowMs, places }) {
   const words = search.toLowerCase().split(/\s+/).filter(Boolean);
-  const by = Object.hasOwn(BY, column) ? BY[column] : BY.symbol;
+  const by = Object.hasOwn(BY, column) ? BY[column] : (row) => places.get(row.symbol) ?? null;
   const keyed = [];
   for (const row of rows) {
     if (words.every((word) => row.words.includes(word))) {

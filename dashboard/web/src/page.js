@@ -21,6 +21,7 @@ export class Page {
   #away = null;
   unreadable = 0;
   steps = new Steps();
+  /** @type {Map<string, number>} where each symbol stands in the watchlist */ places;
 
   /**
    * @param {object} connect what /api/v1/connect told
@@ -30,6 +31,7 @@ export class Page {
     this.#connect = connect;
     this.#root = rootOf(String(connect.prefix ?? ""));
     this.#on = on;
+    this.places = new Map(listOf(connect.watchlist).map((symbol, place) => [symbol, place]));
     this.prices = new Prices(Number(connect.latest_expiry_s ?? 30));
     this.feeds = new Feeds(HEALTH_EXPIRY_S);
     const heard = { message: (message) => this.#hear(message), link: (link) => this.#linked(link) };
@@ -129,6 +131,10 @@ export class Page {
   #isOpen({ exchange, rest }) {
     return this.#open !== null && exchange === this.#open.exchange && rest === `${this.#open.symbol}/1m`;
   }
+}
+
+function listOf(value) {
+  return Array.isArray(value) ? value : [];
 }
 
 function placeOf({ port, path = "/mqtt", tls, user, password }) {

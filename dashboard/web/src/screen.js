@@ -78,7 +78,7 @@ export class Screen {
     this.#rows = rows.size;
     this.#orderedAt = nowMs;
     const { favourites, sort } = this.#remembered;
-    this.#list = arrange(rows.values(), { search: this.search, ...sort, favourites, nowMs });
+    this.#list = arrange(rows.values(), { search: this.search, ...sort, favourites, nowMs, places: this.#page.places });
   }
 
   #count() {

@@ -20,9 +20,9 @@ export class Remembered {
     this.#write(FAVOURITES, [...this.favourites]);
   }
 
-  /** @returns {{column: string, descending: boolean}} */
+  /** @returns {{column: string, descending: boolean}} no column: unsorted */
   get sort() {
-    const { column = "symbol", descending = false } = this.#read(SORT) ?? {};
+    const { column = "", descending = false } = this.#read(SORT) ?? {};
     return { column: String(column), descending: descending === true };
   }
 

@@ -38,10 +38,10 @@ test("a store in trouble says why, before any proof", () => {
 });
 
 test("what Telegraf rejects, drops or cannot read is seen, and so is its silence", () => {
-  const told = { rejected: 0, dropped: 0, parse_errors: 0, buffer: 17, seen_ns: (AT - 5000) * 1e6 };
+  const told = { rejected: 0, dropped: 0, input_errors: 0, buffer: 17, seen_ns: (AT - 5000) * 1e6 };
   assert.deepEqual([telegraf(told).status, telegraf(told).tone, telegraf(told).figures.at(-1)], ["online", "good", ["Waiting", "17"]]);
-  assert.equal(telegraf({ ...told, parse_errors: 3 }).tone, "resting");
-  assert.match(telegraf({ ...told, parse_errors: 3 }).reason, /did not become rows/);
+  assert.equal(telegraf({ ...told, rejected: 3 }).tone, "resting");
+  assert.match(telegraf({ ...told, dropped: 3 }).reason, /did not become rows/);
   assert.equal(telegraf({ ...told, seen_ns: (AT - 61_000) * 1e6 }).reason, "no word from it for 1 min");
   assert.equal(telegraf({}).status, "silent");
   assert.equal(telegraf({ problem: "InfluxDB does not answer" }).reason, "InfluxDB does not answer");

@@ -55,11 +55,16 @@ const row = (key, fields = {}) => {
   return { key, exchange, symbol, words, price: null, bid: null, ask: null, part: null, change: null, receipt: null, ...fields };
 };
 const rows = [row("kucoin/BTC-USDT", { price: "100.10" }), row("binance/BTC-USDT", { price: "9.9" }), row("kucoin/ADA-USDT"), row("kucoin/ETH-BTC", { price: "1e3" })];
-const keys = (wish) => arrange(rows, { search: "", column: "symbol", descending: false, favourites: new Set(), nowMs: 0, ...wish }).map((one) => one.key);
+const keys = (wish) => arrange(rows, { search: "", column: "symbol", descending: false, favourites: new Set(), nowMs: 0, places: new Map(), ...wish }).map((one) => one.key);
 
 test("rows are sorted by value, not by text, and what has none comes last in both directions", () => {
   assert.deepEqual(keys({ column: "price" }), ["binance/BTC-USDT", "kucoin/BTC-USDT", "kucoin/ETH-BTC", "kucoin/ADA-USDT"]);
   assert.deepEqual(keys({ column: "price", descending: true }), ["kucoin/ETH-BTC", "kucoin/BTC-USDT", "binance/BTC-USDT", "kucoin/ADA-USDT"]);
+});
+
+test("unsorted they stand as in the watchlist, what is not in it from A to Z", () => {
+  const places = new Map([["ETH-BTC", 0], ["BTC-USDT", 1]]);
+  assert.deepEqual(keys({ column: "", places }), ["kucoin/ETH-BTC", "binance/BTC-USDT", "kucoin/BTC-USDT", "kucoin/ADA-USDT"]);
 });
 
 test("favourites come first", () => {

@@ -54,11 +54,11 @@ def test_a_history_in_trouble_is_said_above_the_chart_and_live_prices_go_on(
 
 
 def test_what_telegraf_rejects_and_its_silence_are_seen(feed: Feed, api: CannedApi, open_page: Open) -> None:
-    told = {"rejected": 2, "dropped": 0, "parse_errors": 7, "buffer": 41, "seen_ns": time.time_ns()}
+    told = {"rejected": 2, "dropped": 0, "input_errors": 7, "buffer": 41, "seen_ns": time.time_ns()}
     api.told_health = {"history": {}, "telegraf": told}
     page = open_page(api=api)
     card = page.locator(".kept", has_text="telegraf")
-    for words in ("Rejected2", "Unreadable7", "Waiting41", "did not become rows"):
+    for words in ("Rejected2", "Input errors7", "Waiting41", "did not become rows"):
         expect(card).to_contain_text(words)
     api.told_health = {"history": {}, "telegraf": {**told, "seen_ns": time.time_ns() - 120 * 10**9}}
     expect(card).to_contain_text("no word from it for 2 min")

@@ -161,6 +161,21 @@ def test_columns_sort_by_click_and_by_keyboard_and_stay_so(feed: Feed, open_page
     expect(page.locator("th[data-column=price]")).to_have_attribute("aria-sort", "ascending")
 
 
+def test_unsorted_the_table_is_the_watchlist_and_the_third_click_leads_back(feed: Feed, open_page: Open) -> None:
+    page = open_page(watchlist=["C-USDT", "A-USDT"])
+    for symbol, price in (("A-USDT", "9"), ("B-USDT", "100"), ("C-USDT", "20.5")):
+        feed.price("kucoin", symbol, price)
+    expect(page.locator("#lines tr[data-key]")).to_have_count(3)
+    own = ["kucoin/C-USDT", "kucoin/A-USDT", "kucoin/B-USDT"]
+    assert keys(page) == own
+    for place in (1, 0, 2):
+        page.get_by_role("button", name="Price").click()
+        first = ("kucoin/A-USDT", "kucoin/B-USDT", "kucoin/C-USDT")[place]
+        expect(page.locator("#lines tr[data-key]").first).to_have_attribute("data-key", first)
+    expect(page.locator("th[aria-sort]")).to_have_count(0)
+    assert keys(page) == own
+
+
 def test_favourites_come_first_and_survive_a_reload(feed: Feed, open_page: Open) -> None:
     page = open_page()
     for symbol in ("A-USDT", "B-USDT", "C-USDT"):
@@ -184,6 +199,23 @@ def test_arrow_keys_walk_through_the_symbols(feed: Feed, open_page: Open) -> Non
         page.keyboard.press("ArrowDown")
         page.wait_for_function("document.activeElement.classList.contains('name')")
     expect(page.locator(":focus")).to_have_text("S40-USDT")
+
+
+@pytest.mark.parametrize("width", [600, 768, 960, 1100, 1280])
+def test_no_price_is_cut_and_no_word_covers_another(feed: Feed, open_page: Open, width: int) -> None:
+    page = open_page(width=width, height=800)
+    feed.health("kucoin", "reconnecting", symbols=1312, reconnects=12, lag_ms={"p50": 734})
+    feed.price("kucoin", "BTC-USDT", "85913.30", bid="85913.30", ask="85913.40")
+    feed.price("kucoin", "PEPE-USDT", "0.00000812", bid="0.00000811", ask="0.00000813")
+    expect(line(page, "kucoin/PEPE-USDT")).to_be_visible()
+    cut = "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.textContent)"
+    assert page.locator("#lines td.num:not(.c-age)").evaluate_all(cut) == []
+    assert page.locator("#open > .title, #open > .title > *").evaluate_all(cut) == []
+    card = page.locator(".feed", has_text="kucoin")
+    expect(card).to_contain_text("734 ms")
+    status, figures = card.locator(".status"), card.locator("dl")
+    words = status.evaluate("one => one.firstChild.parentNode.getBoundingClientRect().left + one.scrollWidth")
+    assert figures.evaluate("one => one.getBoundingClientRect().left") >= words
 
 
 @pytest.mark.parametrize("width", [390, 768, 1440])
