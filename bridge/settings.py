@@ -63,6 +63,7 @@ def _shaped(pattern: str, words: str) -> AfterValidator:
 
 
 HttpHost = Annotated[str, _shaped(r"https?://[^/\s]+", "http(s)://host or http(s)://host:port, without a path")]
+HostName = Annotated[str, _shaped(r"[A-Za-z0-9.-]{1,253}", "a name like prices.example.org, without a port")]
 WebsocketHost = Annotated[str, _shaped(r"wss?://[^/\s]+", "ws(s)://host or ws(s)://host:port, without a path")]
 Instance = Annotated[str, _shaped(r"[a-z0-9_]{1,32}", "1 to 32 small letters, digits and _")]
 Shard = Annotated[str, _shaped(r"(\d{1,4}/\d{1,4})?", "k/n, like 1/2, or empty")]
@@ -214,6 +215,7 @@ class Dashboard(Section):
 
     host: str = "127.0.0.1"
     port: Port = 8000
+    hosts: tuple[HostName, ...] = ()
     mqtt_websocket_port: Port = 9001
     mqtt_user: str | None = None
     mqtt_password: Secret = None

@@ -58,6 +58,11 @@ class Api:
         self.telegraf: TelegrafHealth | None = None
         """Where Telegraf feeds the store."""
 
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Names of this machine that only its owner can know."""
+        return self._settings.dashboard.hosts
+
     def routes(self) -> list[Route]:
         return [
             Route("/api/v1/history/{exchange}/{symbol}", self.history),
@@ -125,7 +130,7 @@ class Api:
         """Bridge and feeds as they say of themselves, recorder and store."""
         recorder = self._recorder.status() if self._recorder is not None else None
         history = self._store.status() if self._store is not None else None
-        told = {"recorder": recorder, "history": history, "health": self._live.health()}
+        told = {"recorder": recorder, "history": history, "health": self._live.health(), "stream": self._live.stream()}
         told["proof"] = self._keeper.proof() if self._keeper is not None else None
         told["telegraf"] = self.telegraf.status() if self.telegraf is not None else None
         return document({key: value for key, value in told.items() if value is not None})

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from bridge.errors import StoreError
 from dashboard.answers import refusal
 from dashboard.api import Api
+from dashboard.guards import Hosts, Turns
 from dashboard.stream.socket import Stream
 
 STATIC = Path(__file__).parent / "static"
@@ -44,7 +45,12 @@ def create_app(api: Api, websocket_port: int, static: Path = STATIC, stream: Str
             Route("/", Front(static)),
             Mount("/", Files(directory=static, check_dir=False)),
         ],
-        middleware=[Middleware(Headers, websocket_port=websocket_port), Middleware(GZipMiddleware, minimum_size=2000)],
+        middleware=[
+            Middleware(Headers, websocket_port=websocket_port),
+            Middleware(Hosts, names=api.hosts),
+            Middleware(Turns),
+            Middleware(GZipMiddleware, minimum_size=2000),
+        ],
         exception_handlers={HTTPException: refuse, StoreError: store_away, Exception: crash},
     )
 

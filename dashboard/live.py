@@ -83,6 +83,9 @@ class Listener(Protocol):
     def line(self, broker: str) -> None:
         """The connection to the broker came or went: `ok`, or what is wrong."""
 
+    def status(self) -> dict[str, int]:
+        """Counters for health."""
+
 
 class LiveStates:
     """`run` until cancelled. What has expired is never given out."""
@@ -216,6 +219,10 @@ class LiveStates:
     def health(self) -> dict[str, Any]:
         """The newest health of bridge and feeds, by the topic's rest."""
         return {topic.partition("/")[2]: Raw(state.payload) for topic, state in self._living("health")}
+
+    def stream(self) -> dict[str, int] | None:
+        """Counters of those who are told what is heard, if there is anybody."""
+        return None if self.listener is None else {**self.listener.status(), "unreadable": self.unreadable}
 
     def instruments(self) -> dict[tuple[str, str], dict[str, Raw]]:
         """Every instrument of the catalogues, by exchange and symbol."""

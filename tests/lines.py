@@ -73,18 +73,18 @@ class Lines:
 
     def __init__(self, url: str, org: str, token: str, prefix: str) -> None:
         self._http = httpx.Client(base_url=url, headers={"Authorization": f"Token {token}"}, timeout=60.0)
-        self._org, self._prefix = org, prefix
+        self._org, self.prefix = org, prefix
 
     def make_buckets(self, names: Iterable[str] = BUCKETS, seconds: int = 0) -> None:
         """`seconds`: how long rows are kept; 0: for ever."""
         org_id = self._get("/api/v2/orgs")["orgs"][0]["id"]
         rules = [{"type": "expire", "everySeconds": seconds}] if seconds else []
         for name in names:
-            body = {"orgID": org_id, "name": self._prefix + name, "retentionRules": rules}
+            body = {"orgID": org_id, "name": self.prefix + name, "retentionRules": rules}
             self._http.post("/api/v2/buckets", json=body).raise_for_status()
 
     def drop_bucket(self, name: str) -> None:
-        (found,) = self._get("/api/v2/buckets", name=self._prefix + name)["buckets"]
+        (found,) = self._get("/api/v2/buckets", name=self.prefix + name)["buckets"]
         self._http.delete(f"/api/v2/buckets/{found['id']}").raise_for_status()
 
     def write(self, lines: Iterable[tuple[str, str]]) -> None:
@@ -93,7 +93,7 @@ class Lines:
         for bucket, line in lines:
             of.setdefault(bucket, []).append(line)
         for bucket, told in of.items():
-            query = {"org": self._org, "bucket": self._prefix + bucket, "precision": "ns"}
+            query = {"org": self._org, "bucket": self.prefix + bucket, "precision": "ns"}
             answer = self._http.post("/api/v2/write", params=query, content="\n".join(told).encode())
             assert answer.is_success, answer.text
 

@@ -14,7 +14,9 @@ ABOUT = (
     "Prices, trades, candles and gaps as Tickbridge stored them, and the state of things. "
     "Numbers have the digits that the exchange sent: some readers of JSON round them to 64-bit floats. "
     "Times are integer nanoseconds since the epoch, UTC, and need 64-bit integers. "
-    "Fields may be added: readers must accept those that they do not know."
+    "Fields may be added: readers must accept those that they do not know. "
+    "Any address may answer 421 (a host name that is not known here: see dashboard.hosts) and 503 with `retry-after` "
+    "(too many questions at once)."
 )
 
 

@@ -104,7 +104,8 @@ SCHEMAS: dict[str, Schema] = {
     "Symbols": told({"rows": listed(ref("Symbol"))}, "rows"),
     "Health": told(
         {"health": {**OBJECT, "description": "by exchange, and `bridge`: what is on health/"}}
-        | {"recorder": OBJECT, "history": OBJECT, "proof": ref("Proof")},
+        | {"recorder": OBJECT, "history": OBJECT, "telegraf": OBJECT, "proof": ref("Proof")}
+        | {"stream": told(fields("readers filters conflated sent_away unreadable", WHOLE), "readers filters")},
         "health",
     ),
     "Proof": told(
@@ -127,6 +128,7 @@ SCHEMAS: dict[str, Schema] = {
             **fields("prefix instance", TEXT),
             "latest_expiry_s": WHOLE,
             "demo": FLAG,
+            "watchlist": {**listed(TEXT), "description": "the chosen symbols in their order"},
             "whole_market": told({"on": FLAG, "bytes_a_day": WHOLE}, "on bytes_a_day"),
             "stored": told({"on": FLAG, "bytes": WHOLE, "bytes_a_tick": NUMBER}, "on bytes bytes_a_tick"),
         },

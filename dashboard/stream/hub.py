@@ -76,6 +76,7 @@ class Hub:
         self._heard = 0
         self._routes: dict[str, list[Reader]] = {}
         self._last: tuple[str, bytes] = ("", b"")
+        self._conflated = self._sent_away = 0
 
     @property
     def broker(self) -> str:
@@ -92,6 +93,8 @@ class Hub:
 
     async def leave(self, reader: Reader) -> None:
         self._readers.discard(reader)
+        self._conflated += reader.waiting.conflated
+        self._sent_away += reader.waiting.too_slow is not None
         await self._drop(reader, [*reader.filters])
 
     async def subscribe(self, reader: Reader, filters: Sequence[str]) -> list[str]:
@@ -162,6 +165,12 @@ class Hub:
         for reader in self._readers:
             reader.waiting.answer(msgspec.json.encode({"broker": broker}))
             reader.wake()
+
+    def status(self) -> dict[str, int]:
+        """`conflated`: states that a slow reader did not get because newer ones came; `sent_away`: too slow readers."""
+        conflated = self._conflated + sum(reader.waiting.conflated for reader in self._readers)
+        readers = {"readers": len(self._readers), "filters": self._heard}
+        return {**readers, "conflated": conflated, "sent_away": self._sent_away}
 
     def _route(self, topic: str) -> list[Reader]:
         readers = self._routes.get(topic)

@@ -27,10 +27,11 @@ from tests.dashboard.live_market import until
 class Served:
     """One running dashboard."""
 
-    def __init__(self, port: int, live: LiveStates, hub: Hub, server: Server) -> None:
+    def __init__(self, port: int, live: LiveStates, hub: Hub, server: Server, store: History | None) -> None:
         self.port = port
         self.live = live
         self.hub = hub
+        self.store = store
         self._server = server
         self.http = f"http://127.0.0.1:{port}"
         self.ws = f"ws://127.0.0.1:{port}{PATH}"
@@ -52,7 +53,7 @@ async def served(settings: Settings, store: History | None = None) -> AsyncItera
     tasks = [asyncio.create_task(live.run()), asyncio.create_task(server.serve([listener]))]
     try:
         await until(lambda: server.started, "it serves")
-        yield Served(listener.getsockname()[1], live, hub, server)
+        yield Served(listener.getsockname()[1], live, hub, server, store)
     finally:
         server.should_exit = True
         await tasks[1]

@@ -270,6 +270,7 @@ async def test_a_reader_that_does_not_follow_a_stream_is_closed_with_the_reason(
             async for _ in slow:
                 pass
         assert closed.value.rcvd is not None
+        assert page.hub.status()["sent_away"] == 1
         assert (closed.value.rcvd.code, "too slow" in closed.value.rcvd.reason) == (TOO_SLOW, True)
         await teller.stream("trades/kucoin/BTC-USDT", TICK % 1)
         assert (await told(quick, "topic"))["payload"]["n"] == 1
@@ -284,6 +285,10 @@ async def test_a_slow_reader_of_states_gets_the_newest(page: Served, teller: Tel
         while (await told(line, "topic"))["payload"]["n"] < 2999:
             count += 1
         assert count < 2900
+        async with httpx.AsyncClient() as client:
+            told_of = (await client.get(f"{page.http}/api/v1/health")).json()["stream"]
+        assert (told_of["readers"], told_of["filters"]) == (1, 1)
+        assert 0 < told_of["conflated"] <= 2999 - count
 
 
 async def test_a_reader_that_takes_nothing_at_all_is_cut_off(

@@ -58,16 +58,20 @@ class Charts:
         series = bars.told_series if window.every_ns == MINUTE_NS else bars.told_numbers
         told = await self._reads.all(series, from_ns, to_ns)
         rows = [(at, payload("candles", {**fields, "time_ns": str(at)})) for at, fields in told if "close" in fields]
-        if len(rows) == (to_ns - from_ns) // MINUTE_NS:
+        there = {at for at, _ in rows}
+        missing = [at for at in range(from_ns, to_ns, MINUTE_NS) if at not in there]
+        if not missing:
             return rows
-        return told_first(rows, await self._built(bars, Window(from_ns, to_ns)))
+        return told_first(rows, await self._built(bars, Window(missing[0], missing[-1] + MINUTE_NS)))
 
     async def _built(self, bars: Bars, window: Window) -> list[Row]:
         """Windows of 1 m roll-ups, and of raw rows from the newest roll-up on, if they are there."""
         raw_ns = await bars.rolled_up_to("1m", window)
         raw_ns -= raw_ns % window.every_ns
-        rolled = await bars.rollups("1m", Window(window.from_ns, raw_ns + window.every_ns, window.every_ns))
-        raw = await bars.raw(Window(raw_ns, window.to_ns, window.every_ns))
+        rolled, raw = await asyncio.gather(
+            bars.rollups("1m", Window(window.from_ns, raw_ns + window.every_ns, window.every_ns)),
+            bars.raw(Window(raw_ns, window.to_ns, window.every_ns)),
+        )
         return sorted({**dict(rolled), **dict(raw)}.items())
 
     async def _coarse(self, bars: Bars, interval: str, window: Window) -> list[Row]:

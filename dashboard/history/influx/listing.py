@@ -14,11 +14,11 @@ from bridge.topics import STREAM_ROOTS
 from dashboard.history.base import Page, Span, Stored
 from dashboard.history.gapbook import GapBook
 from dashboard.history.influx.client import Client
-from dashboard.history.influx.payloads import digits, json_text, payload
+from dashboard.history.influx.payloads import FLOATS, digits, json_text, payload
 from dashboard.history.influx.reads import Reads, windows
 from dashboard.history.influx.series import MOST_NS, Series
 from dashboard.history.influx.tables import time_ns
-from dashboard.history.influx.trouble import missing_bucket
+from dashboard.history.influx.trouble import missing_bucket, wrong_type
 
 LATEST_S = 2.0
 """How old an answer of the newest ticks may be: a whole market's costs some 0.5 s of influxd."""
@@ -78,11 +78,15 @@ class Listing:
         return held
 
     async def complain(self) -> None:
-        """Raises StoreError if a bucket is missing."""
+        """Raises StoreError if a bucket is missing, or a field has a type that keeps Telegraf's rows out."""
         there = await self._retentions()
         for name in (*STREAM_ROOTS, "rollups"):
             if self._client.bucket(name) not in there:
                 raise StoreError(missing_bucket(self._client.where, self._client.bucket(name)))
+        for kind in KINDS:
+            for measurement, field, told in await self._client.types(kind):
+                if measurement == kind and field in FLOATS and told != "float":
+                    raise StoreError(wrong_type(self._client.where, self._client.bucket(kind), field, told))
 
     async def _retentions(self) -> dict[str, int]:
         """Buckets that the token may read, and how long they keep their rows (ns; 0: for ever)."""

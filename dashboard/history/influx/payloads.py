@@ -12,6 +12,8 @@ import msgspec
 
 MARK = ("run", "n", "fill", "fill_n", "source")
 OHLC = ("open", "high", "low", "close")
+FLOATS = {"price", "size", "bid", "bid_size", "ask", "ask_size", *OHLC, "volume", "quote_volume"}
+"""What telegraf.conf stores as a float. InfluxDB gives a field one type, and refuses every row of another."""
 ORDER: Mapping[str, tuple[str, ...]] = {
     "prices": (
         *("price", "size", "price_time_ns", "bid", "bid_size", "ask", "ask_size", "seq"),

@@ -9,7 +9,6 @@ from dashboard.history.base import StoreAway
 BUSY = {408, 429, 500, 502, 503, 504}
 NEEDED = "Tickbridge needs InfluxDB 2 (2.7 or later)"
 _BUCKET = re.compile(r'(?:could not find bucket|database not found:) \\?"?([^"\\]{1,200})').search
-_TYPES = re.compile(r"schema collision.{0,300}|unsupported input type.{0,200}", re.S).search
 
 
 def away(where: Influx, reason: str) -> StoreAway:
@@ -32,9 +31,6 @@ def _what(where: Influx, status: int, said: str) -> str:
         return missing_bucket(where, bucket[1])
     if "organization" in said and "not found" in said:
         return f"InfluxDB at {where.url} has no organization {where.org!r}: set influx.org"
-    if kinds := _TYPES(said):
-        cure = "delete the rows of the wrong one, which another program wrote"
-        return f"InfluxDB at {where.url} holds one field with two types ({short(kinds[0])}): {cure}"
     if status == 404:
         return f"at {where.url} is no InfluxDB 2 ({status}): {NEEDED}: set influx.url"
     return f"InfluxDB at {where.url} refuses a query ({status}): {short(said)}"
@@ -43,6 +39,11 @@ def _what(where: Influx, status: int, said: str) -> str:
 def missing_bucket(where: Influx, bucket: str) -> str:
     cure = "run `tickbridge store init`, or set influx.bucket_prefix or another token"
     return f"InfluxDB at {where.url} has no bucket {bucket!r} that the token may read: {cure}"
+
+
+def wrong_type(where: Influx, bucket: str, field: str, kind: str) -> str:
+    cure = f"another program wrote it, and keeps Telegraf's rows out: delete its rows in bucket {bucket!r}"
+    return f"InfluxDB at {where.url} holds the number {field!r} as {kind}: {cure}"
 
 
 def wrong_version(where: Influx, version: str) -> StoreError | None:

@@ -52,7 +52,7 @@ export class RowView {
     this.#set(this.line, "aria-rowindex", String(index + 2));
     this.#set(this.line, "class", `${view.verdict.kind}${view.chosen ? " chosen" : ""}`);
     this.#showName(row, view);
-    this.#set(this.price, "data-long", parted(row.price ?? "", view.places)[0].length > LONG ? "" : null);
+    this.#set(this.line, "data-long", parted(row.price ?? "", view.places)[0].length > LONG ? "" : null);
     this.#showNumbers(row, view);
     this.#text(this.change, change(row.change));
     this.#set(this.change, "class", `c-change num ${tone(row.change)}`);

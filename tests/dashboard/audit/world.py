@@ -99,14 +99,15 @@ class World:
             assert monotonic() < deadline, self.log("dashboard")[-2000:]
             await asyncio.sleep(0.2)
 
-    async def gap(self, cause: str, within_s: float = 20.0) -> dict[str, Any]:
-        """Wait until the store has a gap of this cause."""
+    async def gap(self, cause: str, lost: int, within_s: float = 20.0) -> dict[str, Any]:
+        """Wait until the store has a gap of this cause, with so many messages lost in it."""
         deadline = monotonic() + within_s
         while True:
             found = [one for one in (await self.get("/api/v1/gaps")).get("rows", []) if one["cause"] == cause]
-            if found:
-                return dict(found[-1])
-            assert monotonic() < deadline, f"no gap of cause {cause}"
+            for one in found:
+                if sum(each["to_n"] - each["from_n"] + 1 for each in one["lost"]) == lost:
+                    return dict(one)
+            assert monotonic() < deadline, f"no gap of cause {cause} with {lost}: {found}"
             await asyncio.sleep(0.2)
 
     async def audit(self, *options: str) -> tuple[int, dict[str, Any]]:

@@ -106,7 +106,6 @@ def test_a_topic_becomes_tags_and_a_topic_again(topic: str) -> None:
         (200, "database not found: x_prices", ["no bucket 'x_prices'", "tickbridge store init"]),
         (400, r'{"message":"organization name \"o\" not found"}', ["no organization 'tickbridge'", "influx.org"]),
         (404, "404 page not found", ["no InfluxDB 2", "2.7 or later", "influx.url"]),
-        (400, '{"message":"schema collision: cannot group string and float types together"}', ["two types", "delete"]),
         (400, '{"message":"something\\nelse"}', ["refuses a query (400): something"]),
     ],
 )

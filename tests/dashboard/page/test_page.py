@@ -201,6 +201,23 @@ def test_arrow_keys_walk_through_the_symbols(feed: Feed, open_page: Open) -> Non
     expect(page.locator(":focus")).to_have_text("S40-USDT")
 
 
+@pytest.mark.parametrize("width", [600, 768, 960, 1100, 1280])
+def test_no_price_is_cut_and_no_word_covers_another(feed: Feed, open_page: Open, width: int) -> None:
+    page = open_page(width=width, height=800)
+    feed.health("kucoin", "reconnecting", symbols=1312, reconnects=12, lag_ms={"p50": 734})
+    feed.price("kucoin", "BTC-USDT", "85913.30", bid="85913.30", ask="85913.40")
+    feed.price("kucoin", "PEPE-USDT", "0.00000812", bid="0.00000811", ask="0.00000813")
+    expect(line(page, "kucoin/PEPE-USDT")).to_be_visible()
+    cut = "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.textContent)"
+    assert page.locator("#lines td.num:not(.c-age)").evaluate_all(cut) == []
+    assert page.locator("#open > .title, #open > .title > *").evaluate_all(cut) == []
+    card = page.locator(".feed", has_text="kucoin")
+    expect(card).to_contain_text("734 ms")
+    status, figures = card.locator(".status"), card.locator("dl")
+    words = status.evaluate("one => one.firstChild.parentNode.getBoundingClientRect().left + one.scrollWidth")
+    assert figures.evaluate("one => one.getBoundingClientRect().left") >= words
+
+
 @pytest.mark.parametrize("width", [390, 768, 1440])
 def test_nothing_overflows_sideways(feed: Feed, open_page: Open, width: int) -> None:
     page = open_page(width=width, height=844, demo=True)
