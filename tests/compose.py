@@ -82,6 +82,7 @@ class Stack:
             **os.environ,
             **{name: str(port) for name, port in self.ports.items()},
             "TICKBRIDGE_IMAGE": self._image,
+            "ENV_FILE": os.devnull,  # whatever choices this machine's user has made
         }
         done = subprocess.run(line, capture_output=True, text=True, timeout=timeout, check=False, env=environment)
         if check and done.returncode:
