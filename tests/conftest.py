@@ -6,8 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from tests import engine
 from tests.broker import Broker
 from tests.containers import Influx, Mosquitto, Telegraf
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """A pull may take minutes, and no test has so many."""
+    modules = {item.module for item in session.items if isinstance(item, pytest.Function)}
+    known = {getattr(value, "__module__", None) for module in modules for value in vars(module).values()}
+    if known & {"tests.containers", "tests.compose"}:
+        engine.pull_ahead()
 
 
 @pytest.fixture

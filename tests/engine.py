@@ -3,9 +3,11 @@
 Whoever has no engine or cannot get an image skips, and reads what is missing; CI fails instead.
 """
 
+import gc
 import os
 import re
 import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -22,8 +24,10 @@ from tests.broker import wait_until
 
 COMPOSE = Path(__file__).parents[1] / "compose.yaml"
 """The only place with the images' names. TICKBRIDGE_IMAGE_TELEGRAF and so on stand in for them."""
+PARTS = ("influxdb", "telegraf", "mosquitto", "python")
 PULL_S = 60
-START_S = 30.0
+"""How long a pull may say nothing."""
+START_S = 60.0
 STOP_S = 20
 LABEL = "tickbridge.test"
 """On every container: the test process that it belongs to."""
@@ -50,20 +54,29 @@ def require(*names: str) -> None:
     for problem in (_engine_problem(), *(_image_problem(image(name)) for name in names)):
         if problem:
             missing(problem)
-    testcontainers_config.ryuk_disabled = _image_problem(testcontainers_config.ryuk_image) is not None
+    testcontainers_config.ryuk_disabled = True  # its reaper is one more image, and may not be had
     _remove_left_over()
+
+
+def pull_ahead() -> None:
+    """Get every image now, while no test's time runs."""
+    for name in PARTS:
+        _image_problem(image(name))
 
 
 @cache
 def _engine_problem() -> str | None:
     if sys.platform != "linux":
         return "containers on the host's network: only Linux has them"
+    problem = None
     try:
         with _client() as client:
             client.ping()
     except DockerException as error:
-        return f"no Docker engine answers: {str(error)[:200]}"
-    return None
+        problem = f"no Docker engine answers: {str(error)[:200]}"
+    with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+        gc.collect()  # a client that cannot be made leaves its socket open
+    return problem
 
 
 @cache

@@ -12,6 +12,7 @@ from tests.broker import Broker, binary, run_client, wait_until
 from tests.containers import Influx, Mosquitto, Telegraf
 
 pytestmark = pytest.mark.real
+WITHIN_S = 60.0
 
 CONF = """
 [agent]
@@ -62,15 +63,15 @@ def test_a_message_passes_from_a_native_broker_through_both_containers(
         "INFLUX_ORG": influx.org,
     }
     one = telegraf(environment, conf)
-    wait_until(lambda: "telegraf-test" in broker.log, 20, lambda: one.log)
+    wait_until(lambda: "telegraf-test" in broker.log, WITHIN_S, lambda: one.log)
     publish(broker, 1)
-    wait_until(lambda: rows(influx) == 1, 20, lambda: one.log)
+    wait_until(lambda: rows(influx) == 1, WITHIN_S, lambda: one.log)
     one.kill9()
     publish(broker, 2)
     influx.kill9()
     influx.start()
     one.start()
-    wait_until(lambda: rows(influx) == 2, 20, lambda: one.log)
+    wait_until(lambda: rows(influx) == 2, WITHIN_S, lambda: one.log)
 
 
 def test_the_mosquitto_container_refuses_whoever_has_no_password(mosquitto_container: Mosquitto) -> None:

@@ -17,7 +17,13 @@ from bridge.topics import REQUESTS, STATE_ROOTS, STREAM_ROOTS, Topics
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = [*ROOT.glob("*.md"), *DOCS.glob("*.md"), *ROOT.glob("bridge/**/*.md"), *ROOT.glob("mosquitto/*.md")]
+PAGES = [
+    *ROOT.glob("*.md"),
+    *DOCS.glob("*.md"),
+    *ROOT.glob("bridge/**/*.md"),
+    *ROOT.glob("mosquitto/*.md"),
+    *ROOT.glob("telegraf/*.md"),
+]
 
 
 def page(name: str) -> str:

@@ -3,24 +3,25 @@
 Every payload is made by the functions that make the real ones, so that none can drift from its row.
 """
 
+import subprocess
 import time
 from collections.abc import Callable
 from typing import Any
 
-import httpx
 import pytest
 
 from bridge import topics
 from bridge.events import Candle, Instrument, Stats, Tick, Trade
 from bridge.health import LineStatus, clocked, feed_health
+from bridge.settings import Settings
 from bridge.topics import Gap, Topics, Trouble
-from tests.broker import Broker, run_client, wait_until
+from dashboard.store.init import init
+from tests.broker import PASSWORDS, Broker, binary, run_client, wait_until
 from tests.containers import Influx, Telegraf
-from tests.flux import stored
+from tests.flux import query, stored
 from tests.test_health import feed
 
 pytestmark = pytest.mark.real
-BUCKETS = ("prices", "trades", "candles", "gaps", "errors", "states")
 NOW = time.time_ns() // 10**9 * 10**9 + 123_456_789
 RUN = 1_743_147_000_123
 KEY = {"exchange": "kucoin", "symbol": "BTC-USDT"}
@@ -29,21 +30,20 @@ ODD = 'quotes " and \\ and \\" and a line\nbreak, = {"price":1} ü'
 
 
 @pytest.fixture(scope="module")
-def buckets(influx: Influx) -> Influx:
-    """An InfluxDB that has all of our buckets."""
-    headers = {"Authorization": f"Token {influx.token}"}
-    told = httpx.get(f"{influx.url}/api/v2/orgs", headers=headers).json()
-    for name in BUCKETS:
-        body = {"orgID": told["orgs"][0]["id"], "name": name, "retentionRules": []}
-        httpx.post(f"{influx.url}/api/v2/buckets", headers=headers, json=body).raise_for_status()
-    return influx
+def token(influx: Influx, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What `tickbridge store init` gives to Telegraf: it may only write."""
+    folder = tmp_path_factory.mktemp("tokens")
+    (folder / "admin.token").write_text(influx.token)
+    told = list(init(Settings.model_validate({"influx": {"url": influx.url, "org": influx.org}}), folder))
+    assert any("telegraf.token: made" in line for line in told)
+    return (folder / "telegraf.token").read_text().strip()
 
 
 class Way:
     """Broker → Telegraf → InfluxDB."""
 
-    def __init__(self, broker: Broker, influx: Influx, start: Callable[..., Telegraf]) -> None:
-        self.broker, self.influx, self._start = broker, influx, start
+    def __init__(self, broker: Broker, influx: Influx, token: str, start: Callable[..., Telegraf]) -> None:
+        self.broker, self.influx, self._token, self._start = broker, influx, token, start
         self.telegraf: Telegraf
 
     def open(self, streams: int = 8, **environment: str) -> "Way":
@@ -54,7 +54,7 @@ class Way:
                 "MQTT_URL": f"tcp://127.0.0.1:{self.broker.port}",
                 "INFLUX_URL": self.influx.url,
                 "INFLUX_ORG": self.influx.org,
-                "INFLUX_TOKEN": self.influx.token,
+                "INFLUX_TOKEN": self._token,
             }
             | environment
         )
@@ -83,8 +83,8 @@ class Way:
 
 
 @pytest.fixture
-def way(broker: Broker, buckets: Influx, telegraf: Callable[..., Telegraf]) -> Way:
-    return Way(broker, buckets, telegraf)
+def way(broker: Broker, influx: Influx, token: str, telegraf: Callable[..., Telegraf]) -> Way:
+    return Way(broker, influx, token, telegraf)
 
 
 def tick(symbol: str, price: str = "67523") -> str:
@@ -235,7 +235,7 @@ def test_an_error_keeps_its_frame_and_its_whole_message(way: Way) -> None:
 def test_a_will_and_a_state_without_a_clock_are_rows_by_arrival(way: Way) -> None:
     way.open().publish(Topics().health("bridge"), topics.state({"status": "offline", "run": RUN, "connection": 3}))
     row = way.row("states", "health", feed="bridge")
-    assert 0 <= row.pop("at_ns") - NOW < 60 * 10**9
+    assert 0 <= time.time_ns() - row.pop("at_ns") < 60 * 10**9
     assert row == {"feed": "bridge", "status": "offline", "run": RUN, "connection": 3}
     told = Stats("BTC-USDT", NOW, "1", "2", "0", "1", "5", "6", "-1e-7")
     way.publish(Topics().stats("kucoin", "BTC-USDT"), topics.stats(told, synced=False))
@@ -315,3 +315,39 @@ def test_telegraf_tells_of_itself(way: Way) -> None:
     assert written["output"] == "influxdb_v2"
     assert {"buffer_size", "buffer_limit", "metrics_rejected", "metrics_dropped", "errors"} <= written.keys()
     assert "metrics_gathered" in way.rows("states", "internal_gather")[-1]
+
+
+def test_a_guarded_broker_lets_telegraf_read(
+    guarded_broker: Broker, influx: Influx, token: str, telegraf: Callable[..., Telegraf]
+) -> None:
+    way = Way(guarded_broker, influx, token, telegraf).open(MQTT_USER="telegraf", MQTT_PASSWORD=PASSWORDS["telegraf"])
+    line = ["mosquitto_pub", "-p", str(guarded_broker.port), "-u", "bridge", "-P", PASSWORDS["bridge"], "-q", "1"]
+    for topic in (Topics().price("kucoin", "SAFE-USDT"), Topics().latest("kucoin", "SAFE-USDT")):
+        run_client([*line, "-t", topic, "-m", topics.numbered(tick("SAFE-USDT"), RUN, 1).decode()])
+    assert way.row("prices", "prices", symbol="SAFE-USDT")["n"] == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_three_hundred_thousand_messages_wait_for_an_absent_telegraf(way: Way) -> None:
+    way.open()
+    way.telegraf.kill9()
+    body = tick("MANY-USDT").rpartition(',"time_ns":')[0]
+    for part in range(5):
+        numbers = range(part * 60_000 + 1, part * 60_000 + 60_001)  # mosquitto_pub stops early past 65,535 lines
+        lines = b"\n".join(topics.numbered(f'{body},"time_ns":{NOW + n}', RUN, n) for n in numbers)
+        line = [binary("mosquitto_pub"), "-p", str(way.broker.port), "-q", "1", "-l", "-t", "prices/kucoin/MANY-USDT"]
+        subprocess.run(line, input=lines + b"\n", check=True, timeout=60)
+    way.telegraf.start()
+    flux = f"""
+        from(bucket: "prices") |> range(start: time(v: {NOW}), stop: time(v: {NOW + 10**9}))
+        |> filter(fn: (r) => r.symbol == "MANY-USDT" and r._field == "n") |> count()
+    """
+
+    def count() -> int:
+        time.sleep(1)  # asked without a pause, InfluxDB would do little else
+        told = query(way.influx.url, way.influx.org, way.influx.token, flux)
+        return told[0]["_value"] if told else 0
+
+    wait_until(lambda: count() == 300_000, 200, lambda: f"{count()} of 300,000 came: {way.telegraf.log[-2000:]}")
+    assert "dropped" not in way.broker.log

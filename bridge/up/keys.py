@@ -76,7 +76,7 @@ def _write(folder: Path, files: dict[str, str], mode: int = OWNER) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Exit codes: 0 done, 1 a folder cannot be used, 2 wrong settings."""
+    """Exit codes: 0 done, 1 a folder cannot be used or a setting is wrong."""
     try:
         hand_out(Path(arguments[0]), load().settings.prefix)
     except TickbridgeError as error:
