@@ -317,6 +317,21 @@ def test_telegraf_tells_of_itself(way: Way) -> None:
     assert "metrics_gathered" in way.rows("states", "internal_gather")[-1]
 
 
+@pytest.mark.parametrize("payload", [b"no json", b'{"price":"dear","time_ns":1}'])
+def test_what_telegraf_cannot_read_is_counted_and_holds_nothing_up(way: Way, payload: bytes) -> None:
+    since_ns = time.time_ns()
+    way.open().publish(Topics().price("kucoin", "BAD-USDT"), payload)
+    way.publish(Topics().price("kucoin", "GOOD-USDT"), topics.numbered(tick("GOOD-USDT"), RUN, 1))
+    way.row("prices", "prices", symbol="GOOD-USDT")
+
+    def counted() -> bool:
+        rows = [row for row in way.rows("states", "internal_gather") if row.get("alias") == "prices"]
+        rows += way.rows("states", "internal_parser")
+        return any(row["errors"] for row in rows if row["at_ns"] > since_ns)
+
+    wait_until(counted, 40, lambda: str(way.rows("states", "internal_parser") + way.rows("states", "internal_gather")))
+
+
 def test_a_guarded_broker_lets_telegraf_read(
     guarded_broker: Broker, influx: Influx, token: str, telegraf: Callable[..., Telegraf]
 ) -> None:
