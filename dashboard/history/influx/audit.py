@@ -30,9 +30,7 @@ class Audit:
         tags = {} if exchange is None else {"exchange": exchange}
         series = Series(kind, tags, ("n",))
         group = f"|> group(columns: [{', '.join(_quoted(TAGS[kind]))}])"
-        asked = " ".join(
-            f'data() {group} |> {figure}() {_columns(kind)} |> yield(name: "{figure}")' for figure in FIGURES
-        )
+        asked = " ".join(f'data() {group} |> {figure}() |> yield(name: "{figure}")' for figure in FIGURES)
         tables = await self._ask(series, f"{series.data()} {asked}", span)
         return [Numbered(Sequence(topic, run), *figures) for topic, figures in _figures(kind, tables)]
 

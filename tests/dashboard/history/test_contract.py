@@ -285,6 +285,8 @@ async def test_numbers_are_counted_alike_with_holes_and_late_rows(both: Both) ->
     both.put(Topics().price("binance", "ETH-USDT"), tick(NOON, "1", 1), tick(NOON + 1, "1", 2))
     both.put(TRADES, *(trade(NOON - n * SECOND, "1", n) for n in (3, 1, 2, 5, 8)))
     both.put(CANDLES, candle(NOON, ("1",) * 4, 1), candle_fill(NOON, ("2",) * 4, 4))
+    both.put(GAPS, gap("g1", NOON, None, 1), gap("g1", NOON, None, 3))
+    both.put(Topics(shard="2/2").gaps("kucoin"), gap("g2", NOON, None, 1))
     counted = await both.same(lambda store: _sorted_numbered(store, "prices", WHOLE))
     assert Numbered(Sequence(PRICES, RUN), len(there), 1, 999) in counted
     for kind in ("trades", "candles", "gaps"):
