@@ -28,7 +28,8 @@ MOST_REQUESTS = 20
 """Resends and reports of one round."""
 SHARE = 50
 """What a round took of the store's time is followed by a pause so many times as long."""
-LONGEST_PAUSE_S = 120.0
+LONGEST_PAUSE_S = 30.0
+"""The bridge can send again what is 90 s old: a hole must be found and asked for before that."""
 LATE_S = 60.0
 """A proof that lies so much further back than usual is told to be late."""
 LOST_AGAIN_S = 60.0
@@ -76,7 +77,7 @@ class Keeper:
         """One look; how long to wait for the next."""
         try:
             await self.look(bridge)
-            return min(LONGEST_PAUSE_S, max(self._keep.every_s, self._cost_s * SHARE))
+            return max(self._keep.every_s, min(LONGEST_PAUSE_S, self._cost_s * SHARE))
         except (BridgeAway, BridgeRefuses) as error:
             self.counts.unreadable += "cannot be read" in str(error)
             self._version = None
@@ -161,7 +162,10 @@ class Keeper:
         for hole in list(self._holes):
             await self._look_again(hole)
             if hole.pairs and requests > 0:
-                requests -= await self._ask_again(bridge, hole)
+                try:
+                    requests -= await self._ask_again(bridge, hole)
+                except BridgeRefuses as error:
+                    self._write_off(hole, error)
             if not hole.pairs:
                 self._holes.remove(hole)
 
@@ -199,18 +203,26 @@ class Keeper:
     async def _give_up(self, bridge: Asking, hole: Hole) -> int:
         """Beyond repair, wherever in time it is looked for: a gap, unless the bridge knows it as lost already."""
         self.counts.came_late += hole.back(await self._there(hole, EVERYWHERE))
-        pairs, hole.pairs = hole.pairs[:MOST_REQUESTS], hole.pairs[MOST_REQUESTS:]
+        pairs = hole.pairs[:MOST_REQUESTS]
         times = {"from_ns": hole.from_ns, "to_ns": max(hole.from_ns, hole.to_ns), "reason": NOT_REPAIRED}
         for pair in pairs:
             entered = await bridge.lost(range_told(self._prefix, hole.sequence, pair) | times)
+            hole.pairs = hole.pairs[1:]
             if entered.known:
                 self.counts.declared += size([pair])
             else:
                 self.counts.lost += size([pair])
                 what = hole.sequence.topic, *pair, entered.gap
                 log.error("audit: lost for good: %s, numbers %d to %d: gap %s", *what)
-        self._lost = [*self._lost, Hole(hole.sequence, pairs, hole.from_ns, hole.to_ns)][-MOST_LOST:]
+        if pairs:
+            self._lost = [*self._lost, Hole(hole.sequence, pairs, hole.from_ns, hole.to_ns)][-MOST_LOST:]
         return len(pairs)
+
+    def _write_off(self, hole: Hole, error: BridgeRefuses) -> None:
+        """The bridge does not know these messages: no gap can tell of them, so the log does."""
+        log.error("audit: lost for good: %d messages of %s, and no gap: %s", hole.count, hole.sequence.topic, error)
+        self.counts.lost += hole.count
+        hole.pairs = []
 
     async def _look_for_lost(self, bridge: Asking) -> None:
         """What came after all is told, so that its gap shrinks."""

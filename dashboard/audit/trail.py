@@ -79,7 +79,7 @@ class Trail:
     def note(self, rows: Iterable[Published], at_ns: int, holds: Mapping[str, int]) -> None:
         """A look at the ledger: what has changed since the last one. What the store does not keep is left out."""
         first_look = self.at_ns == 0
-        before_ns = self.at_ns or at_ns - self._reach_ns
+        before_ns = self.at_ns or max(0, at_ns - self._reach_ns)
         for row in rows:
             track = self._tracks.get(row.sequence)
             if track is None:

@@ -129,3 +129,27 @@ async def test_a_real_desk_is_asked_with_our_access_list(guarded_broker: Broker)
         assert [one.pair for one in gap.lost or ()] == [(5, 7)]
         await bridge.found(asked)
         assert house.told[-1].state == "partial" or house.told[-1].filled == 3
+
+
+@pytest.mark.real
+async def test_a_hole_is_asked_for_once_and_told_lost_when_it_does_not_come(broker: Broker) -> None:
+    """By the bridge's own desk: the store gets everything but one message, and the log's copy never arrives."""
+    house, shelf, clock = House(5), Shelf(), [1000 * S]
+    house.desk.now_ns = lambda: clock[0]
+    for n in (1, 2, 4, 5):
+        shelf.put(BTC, n, (990 + n) * S)
+    keeper = Keeper(settings_for(broker, reach_s=3600, settle_s=1), shelf, lambda: clock[0])
+    seen: list[tuple[int, int]] = []
+    async with serving(house, broker), calling(house, broker), asking(settings_for(broker), "audit") as bridge:
+        for look in range(10):
+            await keeper.look(bridge)
+            clock[0] += 20 * S
+            at_ns = clock[0]
+            house.streams.publish(house.streams.stream(BTC), '{"price":1', at_ns, at_ns)
+            shelf.put(BTC, 6 + look, at_ns)
+            seen.append((keeper.counts.resends, len(keeper.ranges()["missing_ranges"])))
+    assert sorted(set(seen)) == [(0, 0), (1, 1), (2, 0), (2, 1)], seen
+    assert keeper.counts.lost == 1
+    assert [entry[3] for entry in house.sent_again()] == [3, 3]
+    assert [(one["from_n"], one["to_n"]) for one in house.told[-1].lost or ()] == [(3, 3)]
+    assert keeper.proof()["state"] == "complete"

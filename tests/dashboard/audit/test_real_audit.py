@@ -13,6 +13,8 @@ async def test_what_runs_undisturbed_is_complete_by_both_audits(tmp_path: Path) 
     async with audited_world(tmp_path) as world:
         told = await world.complete()
         assert (told.get("lost", 0), told.get("missing", 0)) == (0, 0)
+        ranges = await world.get("/api/v1/audit")
+        assert (ranges["state"], ranges["missing_ranges"], ranges["lost_ranges"]) == ("complete", [], [])
         code, report = await world.audit()
         assert (code, report.get("findings", [])) == (0, []), report
         assert report["ledger"].startswith("the bridge")
