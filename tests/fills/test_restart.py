@@ -45,7 +45,7 @@ async def test_trades_missed_while_the_bridge_was_away_are_filled_after_the_next
                 await heard.until(lambda: is_settled(heard), 60)
                 gap = [one for one in heard.told("gaps/binance") if one["channel"] == "trades"][-1]
                 assert (gap["cause"], gap["state"]) == ("stopped", "filled")
-                await heard.settled(1)
+            await heard.settled(1)
             for symbol in SYMBOLS:
                 rows = heard.told(f"trades/binance/{symbol}")
                 ids = {int(one["id"]) for one in rows}
