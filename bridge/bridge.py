@@ -178,6 +178,7 @@ class Bridge:
             refresh=self.books.count,
             tell=self.books.tell,
             sent=self._wake,
+            run=lambda: self.streams.run,
             backfills=self.backfills,
             uncover=self.past.coverage.remove,
         )

@@ -16,6 +16,11 @@ EXIT_CODES = {
     WRONG: "wrong settings or usage; nothing was started",
     DIED: "a task inside ended that should not have; started again, it may go on",
 }
+AUDIT_CODES = {
+    0: "complete",
+    1: "something is missing (or the audit failed: then one line says why)",
+    3: "complete up to a time that is told, unproven after it",
+}
 EXAMPLES = "examples:\n  tickbridge demo\n  tickbridge up --lan\n  tickbridge symbols kucoin doge\n"
 EPILOG = "exit codes:\n" + "\n".join(f"  {code}  {text}" for code, text in EXIT_CODES.items())
 
@@ -97,6 +102,16 @@ def _check(options: argparse.Namespace, loaded: Loaded) -> int:
     return max((finding.code for finding in findings), default=OK)
 
 
+def _audit(options: argparse.Namespace, loaded: Loaded) -> int:
+    from bridge.logs import configure
+    from dashboard.audit.verb import Wish, run
+
+    configure(loaded.settings.log, loaded.settings.data_dir, "audit")
+    named = ("exchange", "symbol", "repair", "json", "ledger")
+    times = {"from_": options.after, "to": options.before}
+    return run(loaded.settings, Wish(**times, **{name: getattr(options, name) for name in named}))
+
+
 def _symbols(options: argparse.Namespace, loaded: Loaded) -> int:
     from bridge.logs import configure
     from bridge.search import search
@@ -168,6 +183,15 @@ def parser() -> argparse.ArgumentParser:
         "look at settings, folders and broker without starting anything",
         ["", "--config my.toml"],
     )
+    _audit_options(
+        _verb(
+            verbs,
+            "audit",
+            _audit,
+            "prove that the history holds what was published, or name what is missing",
+            ["", "--from 2026-11-20T00:00Z --to 2026-11-21T00:00Z", "--repair", "--json"],
+        )
+    )
     symbols = _verb(verbs, "symbols", _symbols, "search an exchange's symbols", ["kucoin doge", "binance btc usdc"])
     symbols.add_argument("exchange", metavar="EXCHANGE")
     symbols.add_argument("words", metavar="WORD", nargs="*", help="each must be part of the symbol")
@@ -187,6 +211,19 @@ def parser() -> argparse.ArgumentParser:
     simulator = verbs.add_parser("simulator", help="fake exchanges on this machine, for tests", add_help=False)
     simulator.set_defaults(verb=None)
     return top
+
+
+def _audit_options(audit: argparse.ArgumentParser) -> None:
+    audit.add_argument("--from", dest="after", metavar="TIME", help="rows from then on (2026-11-21T08:00Z or ns)")
+    audit.add_argument("--to", dest="before", metavar="TIME", help="rows before then")
+    audit.add_argument("--exchange", help="one exchange only")
+    audit.add_argument("--symbol", help="one symbol only, like BTC-USDT")
+    audit.add_argument("--repair", action="store_true", help="have the bridge send again what is missing")
+    audit.add_argument("--json", action="store_true", help="the whole report as JSON")
+    audit.add_argument("--ledger", type=Path, metavar="FILE", help="a bridge's ledger.db, instead of asking a bridge")
+    audit.epilog = f"{audit.epilog}\n\nexit codes of audit:\n" + "\n".join(
+        f"  {code}  {text}" for code, text in AUDIT_CODES.items()
+    )
 
 
 def _backfill_options(backfill: argparse.ArgumentParser) -> None:

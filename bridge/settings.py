@@ -253,6 +253,15 @@ class Influx(Section):
         return self.token if self.token_file is None else _read_secret("influx.token_file", self.token_file)
 
 
+class Audit(Section):
+    """The dashboard's continuous audit: how often it looks, and what it takes for settled."""
+
+    enabled: bool = True
+    every_s: Annotated[float, Field(ge=1, le=3600)] = 10.0
+    settle_s: Annotated[float, Field(ge=1, le=3600)] = 15.0
+    reach_s: Annotated[float, Field(ge=60, le=86_400)] = 600.0
+
+
 class Log(Section):
     """`level` for all, `areas` for single ones (`{"bridge.session": "debug"}`); `to` terminal, file or journal."""
 
@@ -281,4 +290,5 @@ class Settings(Section):
     dashboard: Dashboard = Dashboard()
     history: History = History()
     influx: Influx = Influx()
+    audit: Audit = Audit()
     log: Log = Log()

@@ -3,6 +3,7 @@
 Rows are passed on as the bytes that were published, so numbers keep their digits.
 """
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -13,21 +14,32 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from bridge.settings import Settings
+from dashboard.answers import document, listed, paged
+from dashboard.audit.keeper import Keeper
 from dashboard.costs import costs
-from dashboard.history.base import History, Page
+from dashboard.history.base import History
 from dashboard.history.recorder import Recorder
 from dashboard.live import LATEST_EXPIRY_S, LiveStates
 from dashboard.parameters import only, read_interval, read_kind, read_span
 
-HISTORY_PARAMETERS = {"from", "to", "interval", "limit", "kind"}
+_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+HISTORY_PARAMETERS = {"from", "to", "interval", "limit", "kind", "format"}
+GAPS_PARAMETERS = {"exchange", "symbol", "from", "to", "limit", "format"}
+LIST_PARAMETERS = {"format"}
 
 
 class Api:
-    """The handlers. `history` and `recorder` are None where the history is switched off."""
+    """The handlers. `history`, `recorder` and `keeper` (the audit) are None where they are switched off."""
 
     def __init__(
-        self, settings: Settings, live: LiveStates, history: History | None, recorder: Recorder | None
+        self,
+        settings: Settings,
+        live: LiveStates,
+        history: History | None,
+        recorder: Recorder | None,
+        keeper: Keeper | None = None,
     ) -> None:
+        self._keeper = keeper
         self._settings = settings
         self._live = live
         self._store = history
@@ -40,6 +52,7 @@ class Api:
             Route("/api/v1/symbols", self.symbols),
             Route("/api/v1/gaps", self.gaps),
             Route("/api/v1/health", self.health),
+            Route("/api/v1/audit", self.audit),
             Route("/api/v1/connect", self.connect),
             Route("/healthz", self.healthz),
         ]
@@ -50,39 +63,43 @@ class Api:
         only(request, HISTORY_PARAMETERS)
         store = self._history()
         exchange, symbol = request.path_params["exchange"], request.path_params["symbol"]
-        span, kind, interval = read_span(request), read_kind(request), read_interval(request)
-        if not self._known(store, exchange, symbol):
+        span, kind = read_span(request), read_kind(request)
+        interval = read_interval(request, span)
+        if not await self._known(store, exchange, symbol):
             raise HTTPException(404, f"{exchange} has no symbol {symbol} here: /api/v1/symbols lists them")
         if kind == "gaps":
-            return answer(await store.gaps(exchange, symbol, span))
+            return await paged(request, kind, span, partial(store.gaps, exchange, symbol))
         if interval is not None:
-            return answer(await store.candles(exchange, symbol, interval, span))
-        return answer(await store.rows(kind, exchange, symbol, span))
+            candles = partial(store.candles, exchange, symbol, interval)
+            return await paged(request, "candles", span, candles, interval=interval)
+        return await paged(request, kind, span, partial(store.rows, kind, exchange, symbol))
 
     async def gaps(self, request: Request) -> Response:
         """The newest state of every gap in a span of time."""
-        only(request, {"exchange", "symbol", "from", "to", "limit"})
+        only(request, GAPS_PARAMETERS)
         query = request.query_params
-        return answer(await self._history().gaps(query.get("exchange"), query.get("symbol"), read_span(request)))
+        gaps = partial(self._history().gaps, query.get("exchange"), query.get("symbol"))
+        return await paged(request, "gaps", read_span(request), gaps)
 
     async def latest(self, request: Request) -> Response:
         """Every symbol's newest tick: live with its freshness, else from the history and marked stale."""
-        only(request, set())
+        only(request, LIST_PARAMETERS)
         rows: dict[tuple[str, str], bytes] = {}
         if self._store is not None:
             for exchange, symbol, payload in await self._store.latest():
                 rows[exchange, symbol] = payload.rstrip()[:-1] + b',"stale":true,"reason":"no live message"}'
         rows.update(await self._live.latest())
-        return answer(Page([named(*key, payload) for key, payload in sorted(rows.items())]))
+        return listed(request, "latest", [named(*key, payload) for key, payload in sorted(rows.items())])
 
     async def symbols(self, request: Request) -> Response:
-        """Every symbol: its instrument as the exchange describes it, and the kinds of rows that are stored."""
-        only(request, set())
-        fields: dict[tuple[str, str], dict[str, Any]] = {key: {**one} for key, one in self._live.instruments().items()}
+        """Every symbol: its instrument as the exchange told it last, and the kinds of rows that are stored."""
+        only(request, LIST_PARAMETERS)
+        fields: dict[tuple[str, str], dict[str, Any]] = {**await self._instruments()}
         for stored in self._store.symbols() if self._store is not None else ():
-            fields.setdefault((stored.exchange, stored.symbol), {"symbol": stored.symbol})["stored"] = stored.kinds
+            known = fields.get((stored.exchange, stored.symbol), {"symbol": stored.symbol})
+            fields[stored.exchange, stored.symbol] = {**known, "stored": stored.kinds}
         rows = [msgspec.json.encode({"exchange": exchange, **one}) for (exchange, _), one in sorted(fields.items())]
-        return answer(Page(rows))
+        return listed(request, "symbols", rows)
 
     # --- state --------------------------------------------------------------------------------------
     async def health(self, request: Request) -> Response:
@@ -90,7 +107,15 @@ class Api:
         recorder = self._recorder.status() if self._recorder is not None else None
         history = self._store.status() if self._store is not None else None
         told = {"recorder": recorder, "history": history, "health": self._live.health()}
+        told["proof"] = self._keeper.proof() if self._keeper is not None else None
         return document({key: value for key, value in told.items() if value is not None})
+
+    async def audit(self, request: Request) -> Response:
+        """What is proven by now, and each range that is missing or lost since the start."""
+        only(request, set())
+        if self._keeper is None:
+            raise HTTPException(503, "the continuous audit is switched off (audit.enabled, history.enabled)")
+        return document(self._keeper.ranges())
 
     async def healthz(self, request: Request) -> Response:
         """200 while this process does its work, 503 when the store cannot be written. A lost broker is only told."""
@@ -125,10 +150,18 @@ class Api:
             raise HTTPException(503, "the history is switched off (history.enabled)")
         return self._store
 
-    def _known(self, store: History, exchange: str, symbol: str) -> bool:
+    async def _known(self, store: History, exchange: str, symbol: str) -> bool:
         if any((one.exchange, one.symbol) == (exchange, symbol) for one in store.symbols()):
             return True
-        return (exchange, symbol) in self._live.instruments()
+        return (exchange, symbol) in await self._instruments()
+
+    async def _instruments(self) -> dict[tuple[str, str], dict[str, Raw]]:
+        """Every instrument that was ever told; what is told now wins."""
+        known: dict[tuple[str, str], dict[str, Raw]] = {}
+        for exchange, payload in await self._store.catalogue() if self._store is not None else ():
+            one = _fields(payload)
+            known[exchange, msgspec.json.decode(one["symbol"], type=str)] = one
+        return known | self._live.instruments()
 
 
 def named(exchange: str, symbol: str, payload: bytes) -> bytes:
@@ -138,12 +171,3 @@ def named(exchange: str, symbol: str, payload: bytes) -> bytes:
         msgspec.json.encode(symbol),
         payload.lstrip()[1:],
     )
-
-
-def answer(page: Page) -> Response:
-    more = b"" if page.next_ns is None else b',"next":%d' % page.next_ns
-    return document(Raw(b'{"rows":[' + b",".join(page.rows) + b"]" + more + b"}"))
-
-
-def document(told: Any, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(told), status, {"cache-control": "no-store"}, "application/json")

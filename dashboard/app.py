@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-import msgspec
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -16,7 +15,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bridge.errors import StoreError
+from dashboard.answers import refusal
 from dashboard.api import Api
+from dashboard.stream.socket import Stream
 
 STATIC = Path(__file__).parent / "static"
 HASHED = re.compile(r"[-.][0-9A-Za-z]{8,}\.[a-z0-9]+(\.map)?$")
@@ -34,11 +35,12 @@ NOT_BUILT = (
 )
 
 
-def create_app(api: Api, websocket_port: int, static: Path = STATIC) -> Starlette:
+def create_app(api: Api, websocket_port: int, static: Path = STATIC, stream: Stream | None = None) -> Starlette:
     """The application; `websocket_port` is the broker's, which the page may connect to at its own host."""
     return Starlette(
         routes=[
             *api.routes(),
+            *(stream.routes() if stream is not None else ()),
             Route("/", Front(static)),
             Mount("/", Files(directory=static, check_dir=False)),
         ],
@@ -56,7 +58,7 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         if request.method not in ("GET", "HEAD"):
-            response: Response = error("only GET", 405)
+            response: Response = refusal("only GET", 405)
         elif not self._index.is_file():
             response = PlainTextResponse(NOT_BUILT, 503)
         else:
@@ -111,19 +113,15 @@ class Headers:
         )
 
 
-def error(reason: str, status: int) -> Response:
-    return Response(msgspec.json.encode({"error": reason}), status, {"cache-control": "no-store"}, "application/json")
-
-
 async def refuse(request: Request, refused: Exception) -> Response:
     assert isinstance(refused, HTTPException)
-    return error(refused.detail, refused.status_code)
+    return refusal(refused.detail, refused.status_code, refused.headers)
 
 
 async def store_away(request: Request, away: Exception) -> Response:
-    return error(f"the history cannot answer: {away}", 503)
+    return refusal(f"the history cannot answer: {away}", 503)
 
 
 async def crash(request: Request, bug: Exception) -> Response:
     """Starlette logs the traceback after this answer."""
-    return error("internal error, see the dashboard's log", 500)
+    return refusal("internal error, see the dashboard's log", 500)

@@ -1,21 +1,24 @@
 """States as they are now, from the broker: health and catalogues always, `latest/` while somebody asks for it.
 
-A whole market's `latest/` is 1,300 messages a second, too many to be heard for nobody.
+A whole market's `latest/` is 1,300 messages a second, too many to be heard for nobody. Others may have more heard,
+streams, too, while they need it: a listener is told every message.
 """
 
 import asyncio
 import logging
 import time
-from contextlib import suppress
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import aiomqtt
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from bridge.settings import Settings
-from bridge.topics import Topics
-from dashboard.broker import Inbox, backoff_s, passing_client, refused_topics
+from bridge.topics import STREAM_ROOTS, Topics
+from dashboard.broker import Inbox, backoff_s, passing_client
+from dashboard.filters import matcher
+from dashboard.subscriptions import Subscriptions
 
 LATEST_EXPIRY_S = 30
 MOST_EXPIRY_S = 3600
@@ -25,6 +28,11 @@ ASKED_S = 60.0
 SETTLE_S = 1.0
 """How long the first one who asks waits for the retained values: one `latest.interval` of a living market."""
 MOST_STATES = 20_000
+AT_ONCE = 500
+"""So many messages are taken in before others get their turn."""
+HEALTH, CATALOGUE, LATEST = (f"{root}/#" for root in ("health", "catalogue", "latest"))
+LASTING = ("catalogue", "jobs")
+"""What holds whether its exchange speaks or not."""
 log = logging.getLogger(__name__)
 _decode = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_list = msgspec.json.Decoder(list[dict[str, Raw]]).decode
@@ -55,6 +63,27 @@ class State:
         self.instruments = [(msgspec.json.decode(one["symbol"], type=str), one) for one in listed if "symbol" in one]
 
 
+class Snapshot(Struct, frozen=True):
+    """A state that was there before: its payload with its age by now; `provisional`: it says nothing about now yet."""
+
+    topic: str
+    payload: bytes
+    provisional: bool
+
+
+class Listener(Protocol):
+    """Who is told what is heard, topics without the prefix."""
+
+    def heard(self, topic: str, payload: bytes) -> None:
+        """A message, as it was published; an empty payload: the state is no more."""
+
+    def retained(self, state: Snapshot) -> None:
+        """A state from before, because a subscription is new."""
+
+    def line(self, broker: str) -> None:
+        """The connection to the broker came or went: `ok`, or what is wrong."""
+
+
 class LiveStates:
     """`run` until cancelled. What has expired is never given out."""
 
@@ -65,9 +94,11 @@ class LiveStates:
         self._live: set[str] = set()
         """Exchanges that spoke on this connection: what the broker retained of any other is provisional."""
         self._client: aiomqtt.Client | None = None
+        self._subscriptions = Subscriptions(self._prefix, [HEALTH, CATALOGUE])
         self._asked_until_s = 0.0
         self._hears_latest = False
         self._settled_s = 0.0
+        self.listener: Listener | None = None
         self.broker = "away"
         """`ok` or what is wrong."""
         self._tries = 0
@@ -84,53 +115,97 @@ class LiveStates:
             except (aiomqtt.MqttError, OSError) as error:
                 log.debug("live states: the broker is away: %s", error)
             finally:
-                self.broker, self._client = "away", None
+                self._client = None
+                self._subscriptions.end()
+                self._line("away")
             await asyncio.sleep(backoff_s(self._tries))
             self._tries += 1
 
     async def _hear(self) -> None:
         inbox = Inbox()
         async with passing_client(self._settings.broker, f"{self._settings.instance}-page", inbox) as client:
-            topics = [f"{self._prefix}{root}/#" for root in ("health", "catalogue")]
-            refused = refused_topics(topics, await client.subscribe([(topic, 0) for topic in topics]))
-            self.broker = f"refuses {', '.join(refused)}: see its acl" if refused else "ok"
-            self._client, self._hears_latest = client, False
             self._live.clear()
+            refused = await self._subscriptions.begin(client)
+            self._client = client
+            self._settled_s = time.monotonic() + SETTLE_S
+            self._line(f"refuses {', '.join(refused)}: see its acl" if refused else "ok")
             async for message in client.messages:
                 self._note(message)
-                while not inbox.empty():
+                for _ in range(min(AT_ONCE, inbox.qsize())):
                     self._note(inbox.get_nowait())
-                await self._mind_latest(client)
+                await self._mind_latest()
+
+    def _line(self, broker: str) -> None:
+        self.broker = broker
+        if self.listener is not None:
+            self.listener.line(broker)
 
     def _note(self, message: aiomqtt.Message) -> None:
         self._tries = 0
         topic = message.topic.value.removeprefix(self._prefix)
-        if not message.payload:
-            self._states.pop(topic, None)
-        elif topic in self._states or len(self._states) < MOST_STATES:
-            try:
-                self._states[topic] = State(message, time.monotonic(), latest=topic.partition("/")[0] == "latest")
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                self.unreadable += 1
-            if not message.retain and "/" in topic:
-                self._live.add(topic.split("/")[1])
+        try:
+            if topic.partition("/")[0] in STREAM_ROOTS:
+                self._tell(topic, checked(bytes(message.payload)))
+            elif not message.payload:
+                self._states.pop(topic, None)
+                self._tell(topic, b"")
+            elif topic in self._states or len(self._states) < MOST_STATES:
+                self._note_state(topic, message)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            self.unreadable += 1
 
-    async def _mind_latest(self, client: aiomqtt.Client) -> None:
+    def _note_state(self, topic: str, message: aiomqtt.Message) -> None:
+        known = self._states.get(topic)
+        state = State(message, time.monotonic(), latest=topic.partition("/")[0] == "latest")
+        self._states[topic] = state
+        if not message.retain:
+            self._live.add(exchange_of(topic))
+            self._tell(topic, state.payload)
+        elif self.listener is not None and (known is None or known.payload != state.payload):
+            self.listener.retained(self._snapshot(topic, state))
+
+    def _tell(self, topic: str, payload: bytes) -> None:
+        if self.listener is not None:
+            self.listener.heard(topic, payload)
+
+    async def _mind_latest(self) -> None:
         """Stop hearing `latest/` when nobody has asked for a while."""
         if self._hears_latest and time.monotonic() > self._asked_until_s:
             self._hears_latest = False
-            await client.unsubscribe(f"{self._prefix}latest/#")
+            await self.unhear([LATEST])
+
+    # --- what is heard for others -------------------------------------------------------------------
+    async def hear(self, filters: Sequence[str]) -> list[str]:
+        """Hear these filters (without the prefix) until `unhear`, over breaks; which of them the broker refuses."""
+        return await self._subscriptions.want(filters)
+
+    async def unhear(self, filters: Sequence[str]) -> None:
+        """No longer needed by one who did `hear` them; states that nothing renews any more are forgotten."""
+        await self._subscriptions.release(filters)
+        gone, kept = matcher(filters), matcher([*self._subscriptions])
+        for topic in [topic for topic in self._states if gone(topic) and not kept(topic)]:
+            del self._states[topic]
+
+    def snapshot(self, filters: Sequence[str]) -> list[Snapshot]:
+        """The states of some filters as they are now."""
+        meant = matcher(filters)
+        return [self._snapshot(topic, state) for topic, state in self._living() if meant(topic)]
+
+    def _snapshot(self, topic: str, state: State) -> Snapshot:
+        root = topic.partition("/")[0]
+        provisional = exchange_of(topic) not in self._live and root not in LASTING
+        if root != "latest":
+            return Snapshot(topic, state.payload, provisional)
+        return Snapshot(topic, _provisional(state) if provisional else _aged(state), provisional)
 
     # --- what others ask ----------------------------------------------------------------------------
     async def latest(self) -> dict[tuple[str, str], bytes]:
         """Every symbol's `latest/` payload with its age by now, by exchange and symbol. Empty without a broker."""
         self._asked_until_s = time.monotonic() + ASKED_S
-        client = self._client
-        if client is not None and not self._hears_latest:
+        if not self._hears_latest:
             self._hears_latest = True
-            self._settled_s = time.monotonic() + SETTLE_S
-            with suppress(aiomqtt.MqttError):
-                await client.subscribe(f"{self._prefix}latest/#", 0)
+            self._settled_s = time.monotonic() + (SETTLE_S if self.connected else 0.0)
+            await self.hear([LATEST])
         await asyncio.sleep(max(0.0, self._settled_s - time.monotonic()))
         return {
             (parts[1], parts[2]): _aged(state) if parts[1] in self._live else _provisional(state)
@@ -150,11 +225,23 @@ class LiveStates:
             for symbol, one in state.instruments
         }
 
-    def _living(self, root: str) -> list[tuple[str, State]]:
+    def _living(self, root: str = "") -> list[tuple[str, State]]:
         now_s = time.monotonic()
         for topic in [topic for topic, state in self._states.items() if state.until_s and state.until_s < now_s]:
             del self._states[topic]
-        return [(topic, state) for topic, state in sorted(self._states.items()) if topic.startswith(root + "/")]
+        return [one for one in sorted(self._states.items()) if not root or one[0].startswith(root + "/")]
+
+
+def exchange_of(topic: str) -> str:
+    """The level after the root: whom a topic is about (`bridge` is one, too)."""
+    return topic.partition("/")[2].partition("/")[0]
+
+
+def checked(payload: bytes) -> bytes:
+    """A stream's payload, if it is a JSON object. Raises msgspec.DecodeError or UnicodeDecodeError."""
+    payload.decode()
+    _decode(payload)
+    return payload
 
 
 def _provisional(state: State) -> bytes:

@@ -1,6 +1,7 @@
 """What a query may ask: every reader raises HTTPException 400 with the reason."""
 
 import re
+import time
 from collections.abc import Iterable
 
 from starlette.exceptions import HTTPException
@@ -12,6 +13,8 @@ from dashboard.times import MOST_NS, read_time
 LIMIT = 1_000
 MOST_ROWS = 10_000
 KINDS = ("prices", "trades", "gaps")
+FORMATS = ("json", "csv")
+AUTO = "auto"
 
 
 def read_span(request: Request) -> Span:
@@ -42,14 +45,34 @@ def read_kind(request: Request) -> str:
     return kind
 
 
-def read_interval(request: Request) -> str | None:
-    """The candles' interval; None: ticks."""
+def read_interval(request: Request, span: Span) -> str | None:
+    """The candles' interval (`auto`: the one that suits the span); None: ticks."""
     interval = request.query_params.get("interval", "tick")
     if interval == "tick":
         return None
+    if interval == AUTO:
+        return suiting_interval(span, time.time_ns())
     if interval not in INTERVALS_NS:
-        raise HTTPException(400, f"interval: {interval[:40]!r} is none of tick, {', '.join(INTERVALS_NS)}")
+        raise HTTPException(400, f"interval: {interval[:40]!r} is none of tick, {AUTO}, {', '.join(INTERVALS_NS)}")
     return interval
+
+
+def suiting_interval(span: Span, now_ns: int) -> str:
+    """The smallest interval of which the span, until now, has at most `limit`; the longest if none is that long."""
+    if span.from_ns is None:
+        return next(iter(INTERVALS_NS))
+    length_ns = max(0, min(span.to_ns, now_ns) - span.from_ns)
+    return next((name for name, ns in INTERVALS_NS.items() if length_ns <= ns * span.limit), [*INTERVALS_NS][-1])
+
+
+def wants_csv(request: Request) -> bool:
+    """Whether the answer is CSV: `format`, else what the Accept header asks for."""
+    told = request.query_params.get("format")
+    if told is None:
+        return "text/csv" in request.headers.get("accept", "")
+    if told not in FORMATS:
+        raise HTTPException(400, f"format: {told[:40]!r} is none of {', '.join(FORMATS)}")
+    return told == "csv"
 
 
 def only(request: Request, allowed: Iterable[str]) -> None:

@@ -7,19 +7,29 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 import uvloop
+from starlette.applications import Starlette
 
 from bridge.errors import SettingsError, StoreError
 from bridge.settings import Settings
 from dashboard.api import Api
 from dashboard.app import create_app
+from dashboard.audit import address
+from dashboard.audit.keeper import Keeper
+from dashboard.history import open_influx
 from dashboard.history.base import StoreAway
 from dashboard.history.recorder import Recorder
+from dashboard.history.schema import FILE
 from dashboard.history.sqlite import SqliteHistory
 from dashboard.live import LiveStates
+from dashboard.stream.hub import Hub
+from dashboard.stream.socket import MOST_REQUEST_BYTES, PING_S, Protocol, Stream
+
+if TYPE_CHECKING:
+    from dashboard.history.influx import InfluxHistory
 
 FLUSH_S = 2.0
 """How long a stop may wait for the last commit; what it does not store, the broker keeps."""
@@ -50,11 +60,13 @@ def run(settings: Settings) -> int:
         return WRONG_SETTINGS
 
 
-def open_history(settings: Settings) -> SqliteHistory | None:
-    """The history, or None where it is switched off. Raises StoreError."""
+def open_history(settings: Settings) -> "SqliteHistory | InfluxHistory | None":
+    """The history, or None where it is switched off. Raises StoreError; InfluxDB's trouble is told by its status."""
     if not settings.history.enabled:
         return None
-    return SqliteHistory(settings.data_dir / "history.sqlite", settings.history)
+    if settings.history.store == "influx":
+        return open_influx(settings)
+    return SqliteHistory(settings.data_dir / FILE, settings.history)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -67,30 +79,36 @@ def bind(host: str, port: int) -> socket.socket:
         raise SettingsError(f"dashboard.host = {host}, dashboard.port = {port}: {reason}: set another port") from error
 
 
-async def serve(settings: Settings, listener: socket.socket, history: SqliteHistory | None) -> int:
+async def serve(settings: Settings, listener: socket.socket, history: "SqliteHistory | InfluxHistory | None") -> int:
     """Run all parts until a signal comes or one dies; then flush, close, and say how it ended. Closes the history."""
     live = LiveStates(settings)
     flag = settings.data_dir / SESSION_FLAG
-    recorder = Recorder(history, settings, lambda: touch(flag)) if history is not None else None
-    app = create_app(Api(settings, live, history, recorder), settings.dashboard.mqtt_websocket_port)
-    server = Server(
-        uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none", server_header=False)
-    )
+    # what InfluxDB has, Telegraf writes
+    recorder = Recorder(history, settings, lambda: touch(flag)) if isinstance(history, SqliteHistory) else None
+    keeper = Keeper(settings, history) if history is not None and settings.audit.enabled else None
+    api, stream = Api(settings, live, history, recorder, keeper), Stream(Hub(live))
+    server = Server(configured(create_app(api, settings.dashboard.mqtt_websocket_port, stream=stream)))
     parts: dict[str, Callable[[], Awaitable[None]]] = {
         "page": lambda: server.serve([listener]),
         "live states": live.run,
     }
     if recorder is not None:
         parts["recorder"] = recorder.run
+    if keeper is not None:
+        parts["audit"] = keeper.run
+    if history is not None and not isinstance(history, SqliteHistory):
+        parts["history"] = history.run
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     log.info("the page: http://%s:%s/", *listener.getsockname()[:2])
+    address.leave(settings)
     try:
         return await supervise(parts, stop, lambda: finish(server, recorder))
     finally:
+        address.forget(settings)
         if history is not None:
-            history.close()
+            await history.aclose()
 
 
 async def supervise(
@@ -120,6 +138,22 @@ async def finish(server: uvicorn.Server, recorder: Recorder | None) -> None:
             await asyncio.wait_for(recorder.finish(), FLUSH_S)
         except TimeoutError:
             log.warning("the last commit takes too long: what it does not store, the broker keeps")
+
+
+def configured(app: Starlette) -> uvicorn.Config:
+    """How the page is served."""
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        ws=Protocol,
+        ws_max_size=MOST_REQUEST_BYTES,
+        ws_ping_interval=PING_S,
+        ws_ping_timeout=PING_S,
+        ws_per_message_deflate=False,
+    )
 
 
 def touch(flag: Path) -> None:

@@ -69,6 +69,7 @@ class House:
             refresh=self.refresh,
             tell=self.told.append,
             sent=self.wake,
+            run=lambda: self.streams.run,
             backfills=Backfills(),
             uncover=self.coverage.remove,
         )

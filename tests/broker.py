@@ -13,7 +13,12 @@ from pathlib import Path
 from bridge.brokerfiles import AclValues, BrokerValues, render, render_acl
 
 START_S = 10.0
-PASSWORDS = {"bridge": "bridge-secret", "dashboard": "dashboard-secret", "guest": "guest-secret"}
+PASSWORDS = {
+    "bridge": "bridge-secret",
+    "dashboard": "dashboard-secret",
+    "telegraf": "telegraf-secret",
+    "guest": "guest-secret",
+}
 
 
 def binary(name: str = "mosquitto") -> str:
@@ -145,7 +150,7 @@ class Broker:
     def _answers(self) -> bool:
         if self._running().poll() is not None:
             raise RuntimeError(f"mosquitto ended at once:\n{self.log}")
-        return all(_listens(port) for port in (self.port, self.ws_port))
+        return all(listens(port) for port in (self.port, self.ws_port))
 
     def _write_files(self) -> None:
         data = self.folder / "data"
@@ -169,18 +174,20 @@ class Broker:
 
     def _write_users(self) -> None:
         passwords = self.folder / "passwords"
-        _private(passwords, "".join(f"{name}:{secret}\n" for name, secret in PASSWORDS.items()))
+        private(passwords, "".join(f"{name}:{secret}\n" for name, secret in PASSWORDS.items()))
         subprocess.run([binary("mosquitto_passwd"), "-U", str(passwords)], check=True, capture_output=True)
-        _private(self.folder / "acl", self._acl or render_acl(AclValues(prefix=self._prefix)))
+        private(self.folder / "acl", self._acl or render_acl(AclValues(prefix=self._prefix)))
 
 
-def _private(path: Path, text: str) -> None:
+def private(path: Path, text: str) -> None:
+    """Write a file that only we can read."""
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Whether somebody on this machine accepts connections there."""
     with socket.socket() as one:
         one.settimeout(1.0)
         return one.connect_ex(("127.0.0.1", port)) == 0

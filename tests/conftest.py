@@ -1,11 +1,13 @@
 """What every test may use."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.broker import Broker
+from tests.containers import Influx, Mosquitto, Telegraf
 
 
 @pytest.fixture
@@ -19,4 +21,32 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 def guarded_broker(tmp_path: Path) -> Iterator[Broker]:
     """The same with our users and our access list."""
     with Broker(tmp_path / "mosquitto", with_users=True) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def influx() -> Iterator[Influx]:
+    """A running InfluxDB 2 with `.url`, `.org` and an all-access `.token`, shared by a file's tests."""
+    with Influx() as one:
+        yield one
+
+
+@pytest.fixture
+def fresh_influx() -> Iterator[Influx]:
+    """The same for one test, and nobody has set it up yet."""
+    with Influx(fresh=True) as one:
+        yield one
+
+
+@pytest.fixture
+def telegraf() -> Iterator[Callable[..., Telegraf]]:
+    """Starts the project's own telegraf.conf with these environment variables, as often as a test likes."""
+    with ExitStack() as stack:
+        yield lambda *arguments, **more: stack.enter_context(Telegraf(*arguments, **more))
+
+
+@pytest.fixture
+def mosquitto_container(tmp_path: Path) -> Iterator[Mosquitto]:
+    """Mosquitto of the image that compose uses, with our users and our access list."""
+    with Mosquitto(tmp_path / "mosquitto", with_users=True) as one:
         yield one

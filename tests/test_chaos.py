@@ -1,23 +1,25 @@
-"""Kill -9 under load: every row is there in the end, by the simulator's own truth and by `n`."""
+"""Kill -9 under load: every row is there in the end, by the simulator's own truth and the bridge's ledger."""
 
 import asyncio
 import json
 import signal
-from collections import defaultdict
-from collections.abc import AsyncIterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time_ns
 from typing import Any
 
 import aiohttp
 import pytest
 
+from bridge.ledger import Ledger, Published, Query
 from bridge.settings import History
 from bridge.simulator import Simulator
-from dashboard.history.base import Span
+from bridge.simulator.kucoin_frames import trade_id
+from bridge.topics import Topics
 from dashboard.history.sqlite import SqliteHistory
 from tests.broker import Broker, free_ports
+from tests.dashboard.stored import stored
 from tests.running import environment, tickbridge
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(240)]
@@ -25,6 +27,10 @@ pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(240)]
 SYMBOLS = ("BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT", "DOGE-USDT", "ADA-USDT")
 RATE = 1000.0
 """Quote updates a second of each exchange: some 2,000 ticks a second in all."""
+ENOUGH = 8_000
+"""Rows: some four seconds of it."""
+AWAY_S = 2.0
+"""How long a killed process is away under load."""
 
 
 class World:
@@ -54,21 +60,25 @@ class World:
         self.dashboard.send_signal(signal.SIGKILL)
         self.recorder_stack.close()
 
-    async def recording(self, within_s: float = 30.0) -> None:
-        """Wait until rows are stored."""
-        url = f"http://127.0.0.1:{self.page_port}/api/v1/history/kucoin/BTC-USDT?interval=tick&limit=1"
+    async def health(self) -> dict[str, Any]:
+        """What the dashboard tells of all of them; nothing while it is away."""
+        url = f"http://127.0.0.1:{self.page_port}/api/v1/health"
+        with suppress(aiohttp.ClientError):
+            async with aiohttp.ClientSession() as http, http.get(url) as answer:
+                return dict(await answer.json())
+        return {}
+
+    async def until(self, condition: Callable[[dict[str, Any]], bool], what: str, within_s: float = 60.0) -> None:
+        """Wait for a health that fulfils a condition."""
         deadline = monotonic() + within_s
-        async with aiohttp.ClientSession() as http:
-            while monotonic() < deadline:
-                try:
-                    async with http.get(url) as answer:
-                        if answer.status == 200 and (await answer.json())["rows"]:
-                            self.broker.save()
-                            return
-                except aiohttp.ClientError:
-                    await asyncio.sleep(0)
-                await asyncio.sleep(0.2)
-        raise AssertionError(f"nothing stored within {within_s} s: {self.log('dashboard')}")
+        while not ((told := await self.health()) and condition(told)):
+            assert monotonic() < deadline, f"not within {within_s} s: {what}: {told} {self.log('dashboard')}"
+            await asyncio.sleep(0.2)
+
+    async def recording(self) -> None:
+        """Wait until some seconds' load has been stored from now on."""
+        stored = (await self.health()).get("history", {}).get("stored", 0)
+        await self.until(lambda told: bool(told["history"]["stored"] >= stored + ENOUGH), "it records")
 
     def log(self, verb: str) -> str:
         return (self.folder / f"{verb}.log").read_text()[-3000:]
@@ -77,40 +87,54 @@ class World:
         """The load ends; what was published is acknowledged and stored."""
         for name in ("kucoin", "binance"):
             self.sim.faults[name].stalled = True
-        await asyncio.sleep(8)
+        stalled_ns = time_ns()
+        await self.until(lambda told: _all_sent(told, stalled_ns), "the bridge has handed on everything")
         self.stack.close()
-        await asyncio.sleep(4)
+        heard = -1
+        while heard != (heard := (await self.health())["recorder"]["received"]):
+            await self.until(_all_stored, "the recorder has stored everything")
         self.dashboard.send_signal(signal.SIGINT)
         self.recorder_stack.close()
 
-    async def rows(self, kind: str) -> dict[tuple[str, str], list[dict[str, Any]]]:
-        history = SqliteHistory(self.folder / "history.sqlite", History())
-        found: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-        for one in history.symbols():
-            from_ns: int | None = 0
-            while from_ns is not None and kind in one.kinds:
-                page = await history.rows(kind, one.exchange, one.symbol, Span(10_000, from_ns))
-                found[one.exchange, one.symbol] += [json.loads(row) for row in page.rows]
-                from_ns = page.next_ns
-        history.close()
+    def published(self) -> list[Published]:
+        """Every topic's last number, by the bridge's own ledger."""
+        ledger = Ledger(self.folder / "bridge" / "ledger.db", Topics())
+        (run,) = ledger.runs()
+        found = ledger.rows(Query(run=run.run))
+        ledger.close()
         return found
 
     async def check(self) -> None:
-        """Every `n` of every topic is there once, and every trade that the exchange told."""
-        for kind in ("prices", "trades"):
-            rows = await self.rows(kind)
-            assert len(rows) == 2 * len(SYMBOLS)
-            for key, told in rows.items():
-                numbers = sorted(row["n"] for row in told if "n" in row)
-                assert numbers == list(range(1, len(numbers) + 1)), (kind, key, _holes(numbers))
-        trades = await self.rows("trades")
-        for symbol in SYMBOLS:
-            stored = {row["id"] for row in trades["binance", symbol]}
-            first = min(map(int, stored))
-            truth = {
-                str(number) for number in self.sim.binance.truth.trades(symbol.replace("-", "")) if number >= first
-            }
-            assert truth - stored == set()
+        """Every number that was published is there, to the last; and every trade that the exchanges told."""
+        published = self.published()
+        streams = {tuple(one.topic.split("/")[:2]) for one in published}
+        assert streams >= {(kind, of) for kind in ("prices", "trades") for of in ("kucoin", "binance")}
+        history = SqliteHistory(self.folder / "history.sqlite", History())
+        try:
+            for one in published:
+                numbers = sorted(row["n"] for row in await stored(history, one.topic) if "n" in row)
+                assert numbers == list(range(1, one.n + 1)), (one.topic, one.n, _holes(numbers))
+            for symbol in SYMBOLS:
+                for exchange, told in self.told(symbol).items():
+                    ids = {int(row["id"]) for row in await stored(history, f"trades/{exchange}/{symbol}")}
+                    assert {number for number in told if number >= min(ids)} - ids == set(), (exchange, symbol)
+        finally:
+            history.close()
+
+    def told(self, symbol: str) -> dict[str, set[int]]:
+        """The ids of all trades that each exchange told."""
+        kucoin = {trade_id(deal) for deal in self.sim.kucoin.truth.trades(symbol).values()}
+        return {"kucoin": kucoin, "binance": set(self.sim.binance.truth.trades(symbol.replace("-", "")))}
+
+
+def _all_sent(told: dict[str, Any], since_ns: int) -> bool:
+    bridge = told["health"].get("bridge", {})
+    return bool(bridge.get("time_ns", 0) > since_ns and bridge["unacknowledged"] == 0)
+
+
+def _all_stored(told: dict[str, Any]) -> bool:
+    recorder = told["recorder"]
+    return bool(recorder["broker"] == "ok" and recorder["unacknowledged"] == told["history"]["waiting"] == 0)
 
 
 def _holes(numbers: list[int]) -> list[int]:
@@ -123,43 +147,51 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         async with Simulator(seed=5, rate=RATE, invented=0, symbols=SYMBOLS, remembered=2_000_000) as sim:
             world = World(sim, broker, tmp_path / "data")
             try:
+                await world.until(_all_connected, "all are connected")
+                broker.save()
                 await world.recording()
-                await asyncio.sleep(4)
                 yield world
             finally:
                 world.stack.close()
                 world.recorder_stack.close()
 
 
+def _all_connected(told: dict[str, Any]) -> bool:
+    return bool(told["recorder"]["broker"] == "ok") and all(
+        name in told["health"] for name in ("kucoin", "binance", "bridge")
+    )
+
+
 async def test_mosquitto_killed_outright_loses_no_row(world: World) -> None:
     for _ in range(2):
         world.broker.kill9()
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(AWAY_S)
         world.broker.start()
-        await asyncio.sleep(8)
+        await world.recording()
+    every = 2 * len(SYMBOLS)
+    await world.until(lambda told: told["history"]["journal"].get("candles", 0) >= every, "a minute is over", 90)
     await world.settle()
     await world.check()
 
 
 async def test_the_recorder_killed_outright_loses_no_row(world: World) -> None:
     world.kill_store()
-    await asyncio.sleep(2)
+    await asyncio.sleep(AWAY_S)
     world.dashboard = world.store()
     await world.recording()
-    await asyncio.sleep(4)
     await world.settle()
     await world.check()
 
 
 async def test_mosquitto_killed_while_the_recorder_is_away_loses_no_row(world: World) -> None:
     world.kill_store()
-    await asyncio.sleep(5)
+    await asyncio.sleep(AWAY_S)
+    world.broker.save()
+    await asyncio.sleep(AWAY_S)
     world.broker.kill9()
-    await asyncio.sleep(1)
+    await asyncio.sleep(AWAY_S)
     world.broker.start()
-    await asyncio.sleep(4)
     world.dashboard = world.store()
     await world.recording()
-    await asyncio.sleep(6)
     await world.settle()
     await world.check()

@@ -304,3 +304,13 @@ def test_a_ledger_from_before_candles_were_noted_is_used_on(path: Path) -> None:
     assert ledger.covered() == {}
     assert len(ledger.rows(Query(run=RUN))) == 1
     ledger.close()
+
+
+def test_a_run_is_read_with_its_fills(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db", Topics())
+    ledger.begin(7, S)
+    rows = [Published("prices/kucoin/A-B", 7, None, 4, 4, S, S), Published("trades/kucoin/A-B", 7, "job", 2, 2, S, S)]
+    ledger.save(7, S, rows, [])
+    assert ledger.rows(Query(run=7)) == rows[:1]
+    assert sorted(ledger.rows(Query(run=7, fills=True)), key=lambda row: row.topic) == rows
+    ledger.close()

@@ -71,7 +71,7 @@ def test_the_ledger_is_told_from_memory_with_all_known_runs() -> None:
     house = House(3)
     page = house.one("ledger")
     assert page["rows"] == [{"topic": BTC, "run": RUN, "n": 3, "acknowledged": 3, "first_ns": S, "last_ns": 3 * S}]
-    assert page["runs"] == [{"run": RUN, "started_ns": 1}]
+    assert page["runs"] == [{"run": RUN, "started_ns": 1, "known_ns": 2}]
 
 
 def test_an_earlier_process_run_is_read_from_the_file() -> None:
@@ -213,3 +213,20 @@ def test_found_closes_the_gap_and_tells_it() -> None:
     assert answer == {"found": 3, "gaps": ["7-1"]}
     assert house.told[-1].state == "filled"
     assert house.one("found", topic=BTC, run=RUN, from_n=1, to_n=10) == {"found": 0, "gaps": []}
+
+
+def test_the_ledger_tells_only_what_has_changed_since_a_version() -> None:
+    house = House(3, [BTC, "prices/kucoin/ETH-USDT"])
+    version = house.one("ledger")["version"]
+    assert house.one("ledger", since=version)["rows"] == []
+    house.streams.publish(house.streams.stream(BTC), '{"price":1', 4 * S, 4 * S)
+    page = house.one("ledger", since=version)
+    assert [(row["topic"], row["n"]) for row in page["rows"]] == [(BTC, 4)]
+    assert (page["run"], page["time_ns"], "runs" in page) == (RUN, 1000 * S, False)
+
+
+def test_the_ledger_tells_a_run_with_its_fills() -> None:
+    house = House(1)
+    house.streams.fill("trades/kucoin/BTC-USDT", '{"price":1', "job-1", "rest", S, S)
+    assert [row.get("fill") for row in house.one("ledger", run=RUN)["rows"]] == [None]
+    assert [row.get("fill") for row in house.one("ledger", run=RUN, fills=True)["rows"]] == [None, "job-1"]

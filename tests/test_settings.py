@@ -213,3 +213,7 @@ def test_home_folder_is_found_in_paths(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_autosave_is_the_brokers() -> None:
     template = (Path(__file__).parents[1] / "mosquitto" / "mosquitto.conf").read_text(encoding="utf-8")
     assert f"\nautosave_interval {AUTOSAVE_S:.0f}\n" in template
+
+
+def test_names_of_docker_images_are_no_settings() -> None:
+    load(environ={"TICKBRIDGE_CONFIG": "", "TICKBRIDGE_IMAGE": "a", "TICKBRIDGE_IMAGE_TELEGRAF": "b"})

@@ -18,7 +18,8 @@ class Run(Struct, frozen=True):
 
     def told(self) -> dict[str, Any]:
         """As it stands in an answer."""
-        fields = {"run": self.run, "started_ns": self.started_ns, "ended_ns": self.ended_ns, "how": self.how}
+        times = {"started_ns": self.started_ns, "known_ns": self.known_ns, "ended_ns": self.ended_ns}
+        fields: dict[str, Any] = {"run": self.run, **times, "how": self.how}
         return {key: value for key, value in fields.items() if value is not None}
 
 
@@ -61,12 +62,17 @@ class Job(Struct, frozen=True):
 
 
 class Query(Struct, frozen=True):
-    """Which rows: of one run or fill, of one topic or exchange. None: any."""
+    """Which rows: of one run or fill, of one topic or exchange. None: any.
+
+    `fills`: a run's fills with it. `since`: only what has changed after that version of the tally.
+    """
 
     run: int | None = None
     fill: str | None = None
     topic: str | None = None
     exchange: str | None = None
+    fills: bool = False
+    since: int | None = None
 
     @property
     def mark(self) -> Mark | None:

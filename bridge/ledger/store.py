@@ -103,7 +103,7 @@ class Ledger:
 
     def rows(self, query: Query) -> list[Published]:
         """What a run or a fill published, at most `MAX_ROWS` topics."""
-        where, values = ["p.fill=?"], [query.fill or ""]
+        where, values = (["1=1"], []) if query.fills else (["p.fill=?"], [query.fill or ""])
         for column, value in (("p.run", query.run), ("t.topic", query.topic), ("t.exchange", query.exchange)):
             if value is not None:
                 where.append(f"{column}=?")

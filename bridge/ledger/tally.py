@@ -17,13 +17,17 @@ class Tally:
 
     def __init__(self, names: Topics) -> None:
         self.known_ns = 0
+        self.version = 0
+        """Grows with every change, so that somebody can ask for what has changed since."""
         self._names = names
         self._rows: dict[Mark, dict[str, Published]] = {}
         self._runs: dict[Mark, int] = {}
         self._unsaved: dict[tuple[Mark, str], Published] = {}
+        self._versions: dict[tuple[Mark, str], int] = {}
 
     def update(self, run: int, counted: Iterable[tuple[Mark, Stream]], waiting: Iterable[Entry], now_ns: int) -> None:
         """Take what the streams have counted; `waiting`: everything in the outbox that is not acknowledged."""
+        self.version += 1
         lowest: dict[tuple[Mark, str], int] = {}
         known_ns = now_ns
         for topic, _, mark, n, at_ns, _ in waiting:
@@ -43,6 +47,8 @@ class Tally:
     def rows(self, query: Query) -> list[Published]:
         """By run and topic, as they were first published."""
         marks = list(self._rows) if query.mark is None else [query.mark]
+        if query.fills:
+            marks += [mark for mark, run in self._runs.items() if run == query.run and mark != run and self.holds(mark)]
         found = (row for mark in marks for row in self._rows.get(mark, {}).values())
         return [row for row in found if self._matches(row, query)]
 
@@ -62,9 +68,12 @@ class Tally:
         rows = self._rows.setdefault(mark, {})
         if rows.get(stream.topic) != row:
             rows[stream.topic] = self._unsaved[mark, stream.topic] = row
+            self._versions[mark, stream.topic] = self.version
 
     def _matches(self, row: Published, query: Query) -> bool:
         if query.topic not in (None, row.topic):
+            return False
+        if query.since is not None and self._versions.get((row.mark, row.topic), 0) <= query.since:
             return False
         if query.exchange is None:
             return True
@@ -75,4 +84,5 @@ class Tally:
         """The oldest runs and fills go; what of them is unsaved is saved all the same."""
         while len(self._rows) > MAX_MARKS:
             oldest = next(mark for mark in self._rows if mark != run)
-            del self._rows[oldest]
+            for topic in self._rows.pop(oldest):
+                self._versions.pop((oldest, topic), None)

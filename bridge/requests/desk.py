@@ -44,7 +44,10 @@ class Past(Protocol):
 
 
 class Desk(Struct):
-    """Answers requests. `refresh` brings the tally up to date, `tell` publishes a gap, `sent` wakes the publisher."""
+    """Answers requests. `refresh` brings the tally up to date, `tell` publishes a gap, `sent` wakes the publisher.
+
+    `run` is the one that is being published, None before the first.
+    """
 
     names: Topics
     tally: Tally
@@ -54,6 +57,7 @@ class Desk(Struct):
     refresh: Callable[[], None]
     tell: Callable[[Gap], None]
     sent: Callable[[], None]
+    run: Callable[[], int | None]
     backfills: Backfills
     uncover: Callable[[str, int, int], None]
 
@@ -62,7 +66,9 @@ class Desk(Struct):
         query = wanted.query
         if query is None or (query.mark is not None and self.tally.holds(query.mark)):
             return [], []
-        return ([], past.runs()) if query.mark is None else (past.rows(query), [])
+        if query.mark is not None:
+            return past.rows(query), []
+        return [], ([] if query.since is not None else past.runs())
 
     def answer(self, what: str, wanted: Wanted, found: Found = ((), ())) -> list[Answer]:
         """The pages of the answer; `found` is what `look_up` gave. Raises BadRequest."""
@@ -89,7 +95,8 @@ class Desk(Struct):
         if not past and wanted.query.mark is not None and not self.tally.holds(wanted.query.mark):
             raise BadRequest(f"ledger: nothing is known of {wanted.query.mark!r}; {{}} lists this process and all runs")
         rows = past or self.tally.rows(wanted.query)
-        return _pages((row.told() for row in rows), {"runs": [run.told() for run in runs] or None})
+        now = {"run": self.run(), "time_ns": self.now_ns(), "version": self.tally.version}
+        return _pages((row.told() for row in rows), {"runs": [run.told() for run in runs] or None, **now})
 
     def _listed(self, wanted: GapsWanted) -> list[Answer]:
         if wanted.id is not None:

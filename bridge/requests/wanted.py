@@ -19,6 +19,7 @@ MAX_SYMBOLS = 2000
 Text = Annotated[str, Meta(max_length=MAX_NAME)]
 Topic = Annotated[str, Meta(min_length=1, max_length=MAX_TOPIC_BYTES)]
 Number = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+Version = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Time = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 GapState = Literal["open", "filling", "filled", "partial", "unfillable"]
 
@@ -28,20 +29,27 @@ class BadRequest(TickbridgeError):
 
 
 class LedgerWanted(Struct, frozen=True, forbid_unknown_fields=True):
-    """Which rows of the ledger. Neither run nor fill: all of this process."""
+    """Which rows of the ledger. Neither run nor fill: all of this process.
+
+    `fills`: with a run its fills, too. `since`: only what has changed after the `version` of an earlier answer.
+    """
 
     run: Number | None = None
     fill: Text | None = None
     topic: Topic | None = None
     exchange: Text | None = None
+    fills: bool = False
+    since: Version | None = None
 
     def __post_init__(self) -> None:
         if self.run is not None and self.fill is not None:
             raise ValueError("has both run and fill: keep one of them")
+        if self.fills and self.run is None:
+            raise ValueError("has fills without run: name the run whose fills are meant")
 
     @property
     def query(self) -> Query:
-        return Query(self.run, self.fill, self.topic, self.exchange)
+        return Query(self.run, self.fill, self.topic, self.exchange, self.fills, self.since)
 
 
 class GapsWanted(Struct, frozen=True, forbid_unknown_fields=True, rename={"from_ns": "from", "to_ns": "to"}):

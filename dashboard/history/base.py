@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 from msgspec import Struct
 
@@ -134,3 +134,14 @@ class History(ABC):
     async def catalogue(self) -> list[tuple[str, bytes]]:
         """Every instrument that was ever told, at its newest: exchange, and the instrument as JSON."""
         raise NotImplementedError
+
+    # --- the end ------------------------------------------------------------------------------------
+    async def aclose(self) -> None:
+        """Let go of what is open; nothing can be asked after that."""
+        raise NotImplementedError
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.aclose()

@@ -6,10 +6,11 @@ never missed.
 
 from collections.abc import Iterator
 
+from dashboard.history.columns import UNNUMBERED, Column
 from dashboard.history.heard import Heard
-from dashboard.history.rows import KINDS, Column, Mark, Row, Series
+from dashboard.history.rows import KINDS, Instruments, Publication, Row, Series
 
-ROW_BYTES = 60
+ROW_BYTES = 76
 """What a row costs in memory beside its payload."""
 
 
@@ -23,11 +24,11 @@ class Memory:
         self.oldest_ns = 0
         """The least time of all rows; 0 if there are none."""
 
-    def add(self, series: int, time_ns: int, payload: bytes) -> None:
+    def add(self, series: int, time_ns: int, payload: bytes, publication: Publication = UNNUMBERED) -> None:
         column = self.columns.get(series)
         if column is None:
             column = self.columns[series] = Column()
-        column.append(time_ns, payload)
+        column.append(time_ns, payload, publication)
         self.rows += 1
         self.bytes += len(payload) + ROW_BYTES
         self.oldest_ns = min(self.oldest_ns or time_ns, time_ns)
@@ -52,21 +53,26 @@ class Layer:
         self.kinds: dict[str, Memory] = {}
         self.heard: dict[str, Heard] = {}
         self.topics: list[tuple[int, str]] = []
+        self.instruments: Instruments = {}
+        """Those that are new or have changed."""
         self.rows = 0
         self.bytes = 0
 
-    def add(self, series: Series, mark: Mark, payload: bytes) -> None:
-        """A published row with its publication number."""
-        self.put(series.kind, series.number, mark.time_ns, payload)
-        if (publication := mark.publication()) is not None:
-            self.heard.setdefault(series.kind, Heard()).add(series.number, *publication)
+    def add(self, series: Series, time_ns: int, payload: bytes, publication: Publication) -> None:
+        """A published row."""
+        self.put(series.kind, series.number, time_ns, payload, publication)
+        if publication is not UNNUMBERED:
+            heard = self.heard.get(series.kind)
+            if heard is None:
+                heard = self.heard[series.kind] = Heard()
+            heard.add(series.number, *publication)
 
-    def put(self, kind: str, series: int, time_ns: int, payload: bytes) -> None:
-        """A row of our own making (a bar)."""
+    def put(self, kind: str, series: int, time_ns: int, payload: bytes, publication: Publication = UNNUMBERED) -> None:
+        """A row; without a publication one of our own making (a bar)."""
         memory = self.kinds.get(kind)
         if memory is None:
             memory = self.kinds[kind] = Memory()
-        memory.add(series, time_ns, payload)
+        memory.add(series, time_ns, payload, publication)
         self.rows += 1
         self.bytes += len(payload) + ROW_BYTES
 
@@ -106,9 +112,23 @@ class Committed:
         del self._folding[kind]
 
     def of(self, kind: str, series: int) -> list[Row]:
-        later = self.kinds[kind].of(series)
-        folding = self._folding.get(kind)
-        return later if folding is None else folding.of(series) + later
+        return [row for memory in self._all(kind) for row in memory.of(series)]
+
+    def columns(self, kind: str) -> dict[int, list[Column]]:
+        """All columns of a kind, by series."""
+        found: dict[int, list[Column]] = {}
+        for memory in self._all(kind):
+            for series, column in list(memory.columns.items()):
+                found.setdefault(series, []).append(column)
+        return found
+
+    def _all(self, kind: str) -> list[Memory]:
+        """The memories that hold a kind now, older rows first. Who looks here looks before the file (see above)."""
+        while True:
+            memory, folding = self.kinds[kind], self._folding.get(kind)
+            # a fold that failed meanwhile has made one of both
+            if self.kinds[kind] is memory:
+                return [memory] if folding in (None, memory) else [folding, memory]
 
     def sizes(self) -> Iterator[tuple[str, Memory]]:
         yield from self.kinds.items()

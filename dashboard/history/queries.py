@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Callable
+from operator import itemgetter
 
 from dashboard.history.bars import Bars
 from dashboard.history.base import MINUTE_NS, Page, Span
 from dashboard.history.candles import gathered, told_first
 from dashboard.history.memory import Committed
 from dashboard.history.reader import Reader, Want
-from dashboard.history.rows import Row, Series, settled
+from dashboard.history.rows import Row, Series, read_mark, settled
+from dashboard.history.troubles import Wanted, whole_times, with_exchange
 from dashboard.history.writer import MERGE
 
 WINDOW_MINUTES = 4 * 1440
@@ -16,6 +18,8 @@ WINDOW_MINUTES = 4 * 1440
 BUDGET_S = 1.5
 """After this long an answer ends early and says where to go on."""
 MOST_LATEST_SEGMENTS = 50
+LOOKED_AT = 2_000
+"""Entries of the error table that are read at once while those that are wanted are looked for."""
 Waiting = Callable[[str, int], list[Row]]
 
 
@@ -36,10 +40,41 @@ class Queries:
             return Page([payload for _, payload in rows[-span.limit :]])
         return _page(rows, span.limit, complete_ns)
 
+    def errors(self, series: list[Series], kind: str | None, symbol: str | None, span: Span) -> Page:
+        """One page of the error table: entries of all these series, those of one time together."""
+        deadline = time.monotonic() + BUDGET_S
+        found, edges_ns = [], []
+        for one in series:
+            rows, edge_ns = self._troubles(one, Wanted(kind, symbol), span, deadline)
+            found += rows
+            edges_ns += [edge_ns] if edge_ns is not None else []
+        found.sort(key=itemgetter(0))
+        if span.from_ns is None:
+            return Page([payload for _, payload in found[-span.limit :]])
+        return whole_times(found, span.limit, min(edges_ns, default=None))
+
+    def _troubles(self, series: Series, wanted: Wanted, span: Span, deadline: float) -> tuple[list[Row], int | None]:
+        """Enough entries of one series that are wanted, with their exchange, and how far they are complete."""
+        newest = span.from_ns is None
+        from_ns, to_ns = span.from_ns or 0, span.to_ns
+        found: list[Row] = []
+        while from_ns < to_ns:
+            rows, edge_ns = self._gather(series, Want(from_ns, to_ns, LOOKED_AT, newest))
+            found += [(time_ns, with_exchange(series, row)) for time_ns, row in rows if wanted.takes(row)]
+            if edge_ns is None or len(found) > span.limit or time.monotonic() > deadline:
+                return found, None if newest else edge_ns
+            from_ns, to_ns = (from_ns, edge_ns + 1) if newest else (edge_ns, to_ns)
+        return found, None
+
     def newest(self, series: Series) -> Row | None:
-        """The newest row of a series, if it is not too long ago to be found quickly."""
+        """The row of a series that stands last in time, if it is not too long ago to be found quickly."""
         rows, _ = self._gather(series, Want(enough=1, newest=True, most_segments=MOST_LATEST_SEGMENTS))
         return rows[-1] if rows else None
+
+    def told_last(self, series: Series) -> Row | None:
+        """The row that was published last, by run and number: a clock may have been ahead before."""
+        rows = self._reader.last_folded(series.kind, series.number, MOST_LATEST_SEGMENTS)
+        return max(rows, key=_place, default=None)
 
     def candles(self, told: Series | None, built: Series | None, interval_ns: int, span: Span) -> Page:
         """One page of candles of an interval."""
@@ -95,6 +130,11 @@ class Queries:
 def _window_ns(interval_ns: int, limit: int) -> int:
     whole = max(1, WINDOW_MINUTES * MINUTE_NS // interval_ns)
     return min(whole, limit + 1) * interval_ns
+
+
+def _place(row: Row) -> tuple[int, int, int]:
+    mark = read_mark(row[1])
+    return mark.run or 0, mark.n or 0, mark.time_ns
 
 
 def _page(rows: list[Row], limit: int, complete_ns: int | None) -> Page:

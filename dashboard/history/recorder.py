@@ -17,6 +17,7 @@ from bridge.errors import FrameError, StoreError
 from bridge.settings import Settings
 from bridge.topics import STREAM_ROOTS, Topics
 from dashboard.broker import Inbox, acknowledge_by_hand, backoff_s, refused_topics, session_client
+from dashboard.history.intake import CATALOGUE
 from dashboard.history.line import Line
 from dashboard.history.sqlite import SqliteHistory
 
@@ -28,10 +29,12 @@ DRAIN = 500
 MOST_WAITING = 60_000
 """With so many unacknowledged, and a store that cannot be written, the recorder leaves the broker.
 
-Then the limits of the broker's queue hold; while we are connected, one without a limit in flight sends without end.
+That is before the 65,535 that a broker has packet ids for. What it sent comes again later; it keeps that and what
+follows within the limits of its queue (mosquitto/README.md), beyond which it drops, and the audit names what.
 """
 MOST_UNSTORED = 200_000
-"""Rows held while the store cannot be written. At QoS 1 the recorder leaves at the latest here; QoS 0 is dropped."""
+MOST_UNSTORED_BYTES = 128 * 1024 * 1024
+"""Held while the store cannot be written. At QoS 1 the recorder leaves at the latest here; QoS 0 is dropped."""
 RETRY_S = 5.0
 LOG_EVERY_S = 10.0
 log = logging.getLogger(__name__)
@@ -114,7 +117,7 @@ class Recorder:
                 self._line = None
 
     async def _subscribe(self, client: aiomqtt.Client) -> None:
-        topics = [f"{self._prefix}{root}/#" for root in STREAM_ROOTS]
+        topics = [f"{self._prefix}{root}/#" for root in (*STREAM_ROOTS, CATALOGUE)]
         codes = await client.subscribe([(topic, 1) for topic in topics])
         self.broker = "ok"
         if refused := refused_topics(topics, codes):
@@ -141,7 +144,7 @@ class Recorder:
             line.waiting.append(message.mid)
             if len(line.waiting) >= COMMIT_MESSAGES:
                 self._soon.set()
-        elif self._history.waiting_rows >= MOST_UNSTORED:
+        elif self._brimful():
             self.dropped += 1
             return
         try:
@@ -150,7 +153,10 @@ class Recorder:
             self._refuse(message.topic.value, error)
 
     def _full(self, line: Line) -> bool:
-        return len(line.waiting) >= MOST_WAITING or self._history.waiting_rows >= MOST_UNSTORED
+        return len(line.waiting) >= MOST_WAITING or self._brimful()
+
+    def _brimful(self) -> bool:
+        return self._history.waiting_rows >= MOST_UNSTORED or self._history.waiting_bytes >= MOST_UNSTORED_BYTES
 
     def _refuse(self, topic: str, error: FrameError) -> None:
         """What cannot be stored is acknowledged like the rest, or it would come again for ever."""

@@ -3,7 +3,6 @@
 A row is `(time_ns, payload)`; the payload stays the bytes that were published, so digits and future fields survive.
 """
 
-from array import array
 from collections.abc import Callable
 from operator import itemgetter
 from typing import Annotated
@@ -19,8 +18,21 @@ KINDS = ("prices", "trades", "candles", "gaps", "errors", "bars")
 NUMBER = {kind: number for number, kind in enumerate(KINDS, 1)}
 
 Row = tuple[int, bytes]
+Instruments = dict[tuple[str, str], bytes]
+"""By exchange and symbol, as JSON."""
 Merge = Callable[[bytes, bytes], bytes]
 Natural = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Publication = tuple[str, int]
+"""The key of a run or of a fill, and the number within."""
+
+
+def run_key(run: int) -> str:
+    return str(run)
+
+
+def fill_key(fill: str) -> str:
+    """A fill may be called anything, a run's number, too."""
+    return f":{fill}"
 
 
 class Series(Struct, frozen=True):
@@ -31,6 +43,16 @@ class Series(Struct, frozen=True):
     exchange: str
     symbol: str = ""
     interval: str = ""
+
+    @property
+    def topic(self) -> str:
+        """Without prefix."""
+        return topic_of(self.kind, self.exchange, self.symbol, self.interval)
+
+
+def topic_of(*levels: str) -> str:
+    """A topic (without prefix) of its levels; empty ones do not stand in it."""
+    return "/".join(filter(None, levels))
 
 
 def series_of(number: int, topic: str) -> Series:
@@ -51,12 +73,12 @@ class Mark(Struct):
     fill_n: Natural | None = None
     price: Raw = Raw(b"")
 
-    def publication(self) -> tuple[str, int] | None:
-        """Which publication this was: the run or fill, and the number within; None if it is not numbered."""
+    def publication(self) -> Publication | None:
+        """Which publication this was; None if it is not numbered."""
         if self.run is not None and self.n is not None:
-            return str(self.run), self.n
+            return run_key(self.run), self.n
         if self.fill is not None and self.fill_n is not None:
-            return self.fill, self.fill_n
+            return fill_key(self.fill), self.fill_n
         return None
 
 
@@ -64,9 +86,28 @@ class _Time(Struct):
     time_ns: int
 
 
+class _Numbers(_Time):
+    run: int | None = None
+    n: int | None = None
+    fill: str | None = None
+    fill_n: int | None = None
+
+
+_decode_numbers = msgspec.json.Decoder(_Numbers).decode
 _decode_mark = msgspec.json.Decoder(Mark).decode
 _decode_time = msgspec.json.Decoder(_Time).decode
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+def read_publications(payload: bytes) -> tuple[int, list[Publication]]:
+    """A stored row's time, and all that it came from: a fill's fields may have joined a live row's."""
+    mark = _decode_numbers(payload)
+    told = []
+    if mark.run is not None and mark.n is not None:
+        told.append((run_key(mark.run), mark.n))
+    if mark.fill is not None and mark.fill_n is not None:
+        told.append((fill_key(mark.fill), mark.fill_n))
+    return mark.time_ns, told
 
 
 def read_mark(payload: bytes) -> Mark:
@@ -106,26 +147,3 @@ def settled(rows: list[Row], merge: Merge) -> list[Row]:
         elif kept[-1][1] != payload:
             kept[-1] = (time_ns, merge(kept[-1][1], payload))
     return kept
-
-
-class Column:
-    """The rows of one series in memory, in the order of their arrival. One thread appends, any may copy."""
-
-    __slots__ = ("payloads", "times")
-
-    def __init__(self) -> None:
-        self.times = array("q")
-        self.payloads: list[bytes] = []
-
-    def append(self, time_ns: int, payload: bytes) -> None:
-        self.times.append(time_ns)
-        self.payloads.append(payload)
-
-    def extend(self, other: "Column") -> None:
-        self.times.extend(other.times)
-        self.payloads.extend(other.payloads)
-
-    def rows(self) -> list[Row]:
-        """A copy. Appending is two steps, so a row that is half there is left out."""
-        whole = len(self.payloads)
-        return list(zip(self.times[:whole], self.payloads[:whole], strict=False))

@@ -12,13 +12,20 @@ from bridge.errors import StoreError
 from dashboard.history.base import StoreAway
 from dashboard.history.packing import DICTIONARY
 
-VERSION = 1
+FILE = "history.sqlite"
+"""In the data folder."""
+VERSION = 2
 APPLICATION_ID = 0x7469636B
 BUSY_S = 30.0
 MAY_PASS = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 SYSTEM_MAY_PASS = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
-TABLES = """
+SINCE_2 = """
+CREATE TABLE tallies(id INTEGER PRIMARY KEY, packed BLOB NOT NULL);
+CREATE TABLE instruments(exchange TEXT NOT NULL, symbol TEXT NOT NULL, payload BLOB NOT NULL,
+  PRIMARY KEY(exchange, symbol)) WITHOUT ROWID;
+"""
+TABLES = f"""
 CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE series(id INTEGER PRIMARY KEY, topic TEXT NOT NULL);
 CREATE TABLE journal(id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, packed BLOB NOT NULL);
@@ -26,7 +33,7 @@ CREATE TABLE segments(id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, level INTEG
   first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL, rows INTEGER NOT NULL, bytes INTEGER NOT NULL);
 CREATE TABLE pieces(id INTEGER PRIMARY KEY, packed BLOB NOT NULL);
 CREATE TABLE heard(kind INTEGER PRIMARY KEY, packed BLOB NOT NULL);
-"""
+{SINCE_2}"""
 
 
 def lock_file(path: Path) -> int:
@@ -63,6 +70,24 @@ def open_reader(path: Path) -> sqlite3.Connection:
     with telling(path):
         address = f"{path.resolve().as_uri()}?mode=ro"
         return sqlite3.connect(address, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+
+
+def open_beside(path: Path) -> sqlite3.Connection:
+    """A connection that only looks, whether a recorder has the file or not. Raises StoreError with the cure."""
+    if not path.exists():
+        raise StoreError(f"{path}: there is no history yet: start the dashboard, or set data_dir to where it is")
+    with telling(path):
+        # may write, because after a kill in mid-commit SQLite must undo it before anybody can read
+        mode = "rw" if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK) else "ro"
+        address = f"{path.resolve().as_uri()}?mode={mode}"
+        db = sqlite3.connect(address, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+        try:
+            db.execute("PRAGMA query_only = ON")
+            _check_read(db, path)
+        except BaseException:
+            db.close()
+            raise
+    return db
 
 
 @contextmanager
@@ -107,7 +132,9 @@ def transaction(db: sqlite3.Connection, mode: str = "IMMEDIATE") -> Iterator[Non
 def _check(db: sqlite3.Connection, path: Path) -> None:
     version = _pragma(db, "user_version")
     if _pragma(db, "application_id") == APPLICATION_ID:
-        if version != VERSION:
+        if version == 1:
+            _upgrade(db)
+        elif version != VERSION:
             way = "upgrade Tickbridge" if version > VERSION else "move it away and a new one is begun"
             raise StoreError(f"{path} has format {version}, this Tickbridge reads {VERSION}: {way}")
     elif version or db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
@@ -116,10 +143,30 @@ def _check(db: sqlite3.Connection, path: Path) -> None:
         _make(db)
 
 
+def _check_read(db: sqlite3.Connection, path: Path) -> None:
+    version = _pragma(db, "user_version")
+    if _pragma(db, "application_id") != APPLICATION_ID:
+        raise StoreError(f"{path} is no Tickbridge history: set data_dir to where it is")
+    if version != VERSION:
+        way = "upgrade Tickbridge" if version > VERSION else "start the dashboard once, which upgrades it"
+        raise StoreError(f"{path} has format {version}, this Tickbridge reads {VERSION}: {way}")
+
+
+def _upgrade(db: sqlite3.Connection) -> None:
+    """From format 1: its pieces have no tallies, and are counted by their rows."""
+    with transaction(db):
+        _create(db, SINCE_2)
+        db.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _create(db: sqlite3.Connection, tables: str) -> None:
+    for statement in tables.split(";"):
+        db.execute(statement)
+
+
 def _make(db: sqlite3.Connection) -> None:
     with transaction(db):
-        for statement in TABLES.split(";"):
-            db.execute(statement)
+        _create(db, TABLES)
         db.execute("INSERT INTO meta VALUES ('dictionary', ?)", (DICTIONARY,))
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         db.execute(f"PRAGMA user_version = {VERSION}")

@@ -6,19 +6,21 @@ appended; no index is kept up.
 """
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
+from dashboard.history import tally
 from dashboard.history.bars import merge_bars
 from dashboard.history.heard import Heard
 from dashboard.history.memory import Layer, Memory
-from dashboard.history.packing import Packing, entry_lines, entry_rows
-from dashboard.history.reader import SERIES_BITS, piece_rows
-from dashboard.history.rows import KINDS, NUMBER, Merge, merge_fields, settled
+from dashboard.history.packing import Packing, entry_lines
+from dashboard.history.ranges import Pair
+from dashboard.history.reader import SERIES_BITS, piece_payloads, piece_rows, pieces_of, since_name
+from dashboard.history.rows import KINDS, NUMBER, Merge, Row, merge_fields, settled
 from dashboard.history.schema import open_writer, telling, transaction
 
 MERGE: dict[str, Merge] = {kind: merge_bars if kind == "bars" else merge_fields for kind in KINDS}
-Piece = tuple[int, bytes]
+Piece = tuple[int, bytes, tally.Tally]
 
 
 class Writer:
@@ -28,31 +30,12 @@ class Writer:
         self._path = path
         self._db = open_writer(path)
         with telling(path):
-            (dictionary,) = self._db.execute("SELECT value FROM meta WHERE name = 'dictionary'").fetchone()
-        self.packing = Packing(dictionary)
-        self.known = set(self.topics().values())
+            self.packing = Packing(*self._db.execute("SELECT value FROM meta WHERE name = 'dictionary'").fetchone())
+            self.known = {number for (number,) in self._db.execute("SELECT id FROM series")}
         """The numbers of series that the file has."""
 
     def close(self) -> None:
         self._db.close()
-
-    # --- what a start reads -------------------------------------------------------------------------
-    def topics(self) -> dict[str, int]:
-        with telling(self._path):
-            return {topic: number for number, topic in self._db.execute("SELECT id, topic FROM series ORDER BY id")}
-
-    def heard(self, kind: str) -> Heard:
-        """What was heard of a kind up to its last fold."""
-        with telling(self._path):
-            row = self._db.execute("SELECT packed FROM heard WHERE kind = ?", (NUMBER[kind],)).fetchone()
-        return Heard() if row is None else Heard.decode(zlib.decompress(row[0]))
-
-    def journal(self) -> Iterator[tuple[str, int, bytes]]:
-        """Kind, series and payload of every row that is not folded yet, in the order of their arrival."""
-        with telling(self._path):
-            for kind, packed in self._db.execute("SELECT kind, packed FROM journal ORDER BY id"):
-                for series, payload in entry_rows(self.packing.unpack(packed)):
-                    yield KINDS[kind - 1], series, payload
 
     def sizes(self) -> dict[str, tuple[int, int]]:
         """Rows and bytes in segments, by kind."""
@@ -69,9 +52,11 @@ class Writer:
             for kind, memory in layer.kinds.items()
         ]
         topics = [topic for layer in layers for topic in layer.topics]
+        instruments = [(*key, payload) for layer in layers for key, payload in layer.instruments.items()]
         with telling(self._path), transaction(self._db):
             self._db.executemany("INSERT INTO series(id, topic) VALUES (?, ?)", topics)
             self._db.executemany("INSERT INTO journal(kind, packed) VALUES (?, ?)", entries)
+            self._db.executemany("REPLACE INTO instruments VALUES (?, ?, ?)", instruments)
         self.known.update(number for number, _ in topics)
 
     def fold(self, kind: str, memory: Memory, heard: Heard, beside: Layer | None = None) -> None:
@@ -79,8 +64,9 @@ class Writer:
         pieces: list[Piece] = []
         first_ns, last_ns, count = 2**63 - 1, 0, 0
         for series in sorted(memory.columns):
-            rows = settled(memory.of(series), MERGE[kind])
-            pieces.append((series, self.packing.pack(payload for _, payload in rows)))
+            column = memory.columns[series]
+            rows = settled(column.rows(), MERGE[kind])
+            pieces.append(self._piece(series, rows, column.by_key()))
             first_ns, last_ns = min(first_ns, rows[0][0]), max(last_ns, rows[-1][0])
             count += len(rows)
         with telling(self._path), transaction(self._db):
@@ -92,14 +78,20 @@ class Writer:
                 entry = (NUMBER[other], self.packing.pack(lines))
                 self._db.execute("INSERT INTO journal(kind, packed) VALUES (?, ?)", entry)
 
+    def _piece(self, series: int, rows: list[Row], numbers: dict[str, list[Pair]]) -> Piece:
+        packed = self.packing.pack(payload for _, payload in rows)
+        return series, packed, tally.tally(packed, rows, numbers)
+
     def _insert(self, kind: str, level: int, extent: tuple[int, int, int], pieces: list[Piece]) -> None:
-        size = sum(len(packed) for _, packed in pieces)
+        size = sum(len(packed) for _, packed, _ in pieces)
         values = (NUMBER[kind], level, *extent, size)
         cursor = self._db.execute(
             "INSERT INTO segments(kind, level, first_ns, last_ns, rows, bytes) VALUES (?, ?, ?, ?, ?, ?)", values
         )
         base = (cursor.lastrowid or 0) << SERIES_BITS
-        self._db.executemany("INSERT INTO pieces VALUES (?, ?)", ((base | series, packed) for series, packed in pieces))
+        self._db.executemany("INSERT INTO pieces VALUES (?, ?)", ((base | one[0], one[1]) for one in pieces))
+        tallies = ((base | one[0], tally.encode(one[2])) for one in pieces)
+        self._db.executemany("INSERT INTO tallies VALUES (?, ?)", tallies)
 
     def merge(self, kind: str, fan: int) -> bool:
         """Make one larger segment of a kind's small ones, if there are `fan` of them."""
@@ -118,15 +110,22 @@ class Writer:
     def _merged(self, kind: str, segments: list[int]) -> tuple[list[Piece], int]:
         holders: dict[int, list[int]] = {}
         for segment in segments:
-            for (number,) in self._db.execute("SELECT id FROM pieces WHERE id BETWEEN ? AND ?", _numbers(segment)):
+            for (number,) in self._db.execute("SELECT id FROM pieces WHERE id BETWEEN ? AND ?", pieces_of(segment)):
                 holders.setdefault(number & ~(-1 << SERIES_BITS), []).append(number)
         pieces, count = [], 0
         for series, numbers in sorted(holders.items()):
             rows = [row for number in numbers for row in piece_rows(self._db, self.packing, number)]
+            numbers_there = tally.merged(self._numbers(number) for number in numbers)
             rows = settled(rows, MERGE[kind])
-            pieces.append((series, self.packing.pack(payload for _, payload in rows)))
+            pieces.append(self._piece(series, rows, numbers_there))
             count += len(rows)
         return pieces, count
+
+    def _numbers(self, piece: int) -> dict[str, list[Pair]]:
+        row = self._db.execute("SELECT packed FROM tallies WHERE id = ?", (piece,)).fetchone()
+        if row is not None:
+            return tally.decode(row[0]).numbers
+        return tally.read_marks(piece_payloads(self._db, self.packing, piece)).by_key()
 
     def prune(self, kind: str, before_ns: int) -> int:
         """Delete the segments whose rows are all older; how many rows that were."""
@@ -136,14 +135,11 @@ class Writer:
             for number, rows in self._db.execute(query, (NUMBER[kind], before_ns)).fetchall():
                 with transaction(self._db):
                     self._delete(number)
+                    self._db.execute("REPLACE INTO meta VALUES (?, ?)", (since_name(kind), before_ns))
                 pruned += rows
         return pruned
 
     def _delete(self, segment: int) -> None:
-        self._db.execute("DELETE FROM pieces WHERE id BETWEEN ? AND ?", _numbers(segment))
+        self._db.execute("DELETE FROM pieces WHERE id BETWEEN ? AND ?", pieces_of(segment))
+        self._db.execute("DELETE FROM tallies WHERE id BETWEEN ? AND ?", pieces_of(segment))
         self._db.execute("DELETE FROM segments WHERE id = ?", (segment,))
-
-
-def _numbers(segment: int) -> tuple[int, int]:
-    """The least and the greatest number of a segment's pieces."""
-    return segment << SERIES_BITS, (segment + 1 << SERIES_BITS) - 1

@@ -40,6 +40,10 @@ def _client(settings: Settings, store: SqliteHistory | None, static: Path = Path
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://pi.local:8000")
 
 
+def catalogue(*instruments: bytes) -> bytes:
+    return b'{"time_ns":%d,"instruments":[%b]}' % (NOON, b",".join(instruments))
+
+
 async def _rows(client: httpx.AsyncClient, address: str, **query: Any) -> list[dict[str, Any]]:
     answer = await client.get(address, params=query)
     assert answer.status_code == 200, answer.text
@@ -119,6 +123,18 @@ async def test_symbols_say_what_is_stored_of_them(client: httpx.AsyncClient) -> 
     assert await _rows(client, "/api/v1/symbols") == [
         {"exchange": "kucoin", "symbol": "BTC-USDT", "stored": ["candles", "prices", "trades"]}
     ]
+
+
+async def test_the_stored_catalogue_answers_while_the_broker_is_away(
+    store: SqliteHistory, client: httpx.AsyncClient
+) -> None:
+    told = b'{"symbol":"%b-USDT","base":"%b","quote":"USDT","price_step":0.10,"status":"trading"}'
+    store.append("catalogue/kucoin", catalogue(told % (b"BTC", b"BTC"), told % (b"ETH", b"ETH")))
+    answer = await client.get("/api/v1/symbols")
+    assert [row["symbol"] for row in answer.json()["rows"]] == ["BTC-USDT", "ETH-USDT"]
+    assert answer.text.count('"price_step":0.10') == 2
+    assert answer.json()["rows"][0]["stored"] == ["candles", "prices", "trades"]
+    assert (await client.get(HISTORY.replace("BTC", "ETH"))).json() == {"rows": []}
 
 
 async def test_gaps_are_found_by_exchange_symbol_and_time(client: httpx.AsyncClient) -> None:

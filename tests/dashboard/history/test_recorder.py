@@ -8,10 +8,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from bridge.events import Instrument
 from bridge.settings import Broker as BrokerSettings
 from bridge.settings import History as Keep
 from bridge.settings import Settings
-from bridge.topics import STREAM_ROOTS
+from bridge.topics import STREAM_ROOTS, Topics, Trouble, catalogue, numbered, trouble_body
 from dashboard.api import Api
 from dashboard.app import create_app
 from dashboard.history import Span
@@ -21,6 +22,7 @@ from dashboard.history.sqlite import SqliteHistory
 from dashboard.live import LiveStates
 from tests.broker import Broker
 from tests.dashboard.live_market import Market, until
+from tests.dashboard.payloads import NOON, RUN
 
 pytestmark = pytest.mark.real
 
@@ -154,12 +156,49 @@ async def test_a_recorder_that_cannot_store_leaves_what_is_too_much_to_the_broke
         assert (recorder.broker, recorder.store, recorder.dropped) == ("ok", "ok", 0)
 
 
+async def test_large_messages_that_cannot_be_stored_are_bounded_by_their_bytes(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RETRY_S", 0.1)
+    monkeypatch.setattr(module, "MOST_UNSTORED_BYTES", 1_000_000)
+    market, text = Market(broker), "x" * 50_000
+    async with recording(settings_for(broker), tmp_path) as (recorder, store, _):
+        pages = store._writer._db.execute("PRAGMA page_count").fetchone()[0]
+        store._writer._db.execute(f"PRAGMA max_page_count = {pages}")
+        async with market.client() as client:
+            await market.publish(2000)
+            await until(lambda: recorder.store != "ok", "the disk is full")
+            for n in range(1, 51):
+                trouble = numbered(trouble_body(Trouble("value", text), NOON + n), RUN, n)
+                await client.publish(Topics().errors("kucoin"), trouble, qos=1)
+        await until(lambda: recorder.broker.startswith("left"), "it leaves")
+        assert store.waiting_bytes < 1_100_000
+        store._writer._db.execute("PRAGMA max_page_count = 1000000")
+        await until(lambda: holds(store, market), "every row is there")
+        await until(lambda: recorder.status()["unacknowledged"] == 0 and recorder.broker == "ok", "all acknowledged")
+        assert len((await store.errors("kucoin", None, None, Span(100, 0))).rows) == 50
+
+
+async def test_the_catalogue_that_the_broker_retains_is_kept(broker: Broker, tmp_path: Path) -> None:
+    told = catalogue([Instrument("BTC-USDT", "BTC", "USDT", "BTC-USDT", "0.10", None, "trading")], NOON)
+    async with Market(broker).client() as client:
+        await client.publish(Topics().catalogue("kucoin"), told, qos=1, retain=True)
+    async with recording(settings_for(broker), tmp_path) as (recorder, store, _):
+        await until(lambda: recorder.received == 1, "heard")
+        await until(lambda: recorder.status()["unacknowledged"] == 0, "acknowledged")
+    async with SqliteHistory(tmp_path / "history.sqlite", Keep()) as store:
+        ((exchange, instrument),) = await store.catalogue()
+    assert exchange == "kucoin"
+    assert b'"base":"BTC","quote":"USDT"' in instrument
+    assert b'"price_step":0.10,' in instrument
+
+
 async def test_a_refused_subscription_is_told(tmp_path: Path) -> None:
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await _packet(reader)
         writer.write(b"\x20\x02\x00\x00")
         packet_id = (await _packet(reader))[:2]
-        writer.write(b"\x90\x07" + packet_id + b"\x01\x01\x01\x80\x01")
+        writer.write(b"\x90\x08" + packet_id + b"\x01\x01\x01\x80\x01\x01")
         await reader.read()
         writer.close()
 

@@ -1,6 +1,9 @@
 import json
+import resource
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -292,27 +295,50 @@ async def test_what_was_told_later_is_the_newest_even_if_a_wrong_clock_was_ahead
 
 
 @pytest.mark.parametrize(
-    ("topic", "payload"),
+    ("topic", "payload", "reason"),
     [
-        (PRICES, b"not json"),
-        (PRICES, b'{"time_ns":1,"price":"x"}'),
-        (PRICES, b'{"time_ns":1,"price":1e999}'),
-        ("prices/kucoin", b'{"time_ns":1,"price":1}'),
-        ("trades/kucoin", b'{"time_ns":1,"price":1}'),
-        (CANDLES, b'{"time_ns":1,"open":1,"high":1,"low":1,"close":1,"volume":1e50000000}'),
-        (CANDLES, b'{"time_ns":1,"open":1,"high":1,"low":1,"close":1,"volume":1e-50000000}'),
-        (CANDLES, b'{"time_ns":1,"open":1,"high":1,"low":1,"close":1,"volume":0e-50000000}'),
-        (CANDLES, b'{"time_ns":1,"open":1}'),
-        ("gaps/kucoin", b'{"time_ns":1}'),
-        ("weather/here", b'{"time_ns":1}'),
+        (PRICES, b"not json", "payload"),
+        (PRICES, b'{"time_ns":1,"price":"x","run":1,"n":1}', "price"),
+        (PRICES, b'{"time_ns":1,"price":1e999,"run":1,"n":1}', "float64"),
+        (PRICES, b'{"time_ns":1,"price":1}', "neither run and n"),
+        (PRICES, b'{"time_ns":1,"price":1,"run":1}', "neither run and n"),
+        ("errors/kucoin", b'{"time_ns":1,"kind":"frame","fill":"x"}', "neither run and n"),
+        ("prices/kucoin", b'{"time_ns":1,"price":1,"run":1,"n":1}', "no topic"),
+        ("trades/kucoin", b'{"time_ns":1,"price":1,"run":1,"n":1}', "no topic"),
+        ("prices/kucoin/BTC-USDT/1m", b'{"time_ns":1,"price":1,"run":1,"n":1}', "no topic"),
+        ("prices/kucoin/BTC USDT", b'{"time_ns":1,"price":1,"run":1,"n":1}', "no topic"),
+        (CANDLES, b'{"time_ns":1,"open":1,"high":1,"low":1,"close":1,"volume":1e50000000,"run":1,"n":1}', "float64"),
+        (CANDLES, b'{"time_ns":1,"open":1,"high":1,"low":1,"close":1,"volume":1e-50000000,"run":1,"n":1}', "float64"),
+        (CANDLES, b'{"time_ns":1,"open":1,"high":1,"low":1,"close":1,"volume":0e-50000000,"run":1,"n":1}', "float64"),
+        (CANDLES, b'{"time_ns":1,"open":1,"run":1,"n":1}', "candle"),
+        ("gaps/kucoin", b'{"time_ns":1,"run":1,"n":1}', "gap"),
+        ("weather/here", b'{"time_ns":1,"run":1,"n":1}', "no topic"),
     ],
 )
-def test_what_cannot_be_stored_is_refused_and_changes_nothing(open_store: Open, topic: str, payload: bytes) -> None:
+def test_what_cannot_be_stored_is_refused_and_changes_nothing(
+    open_store: Open, topic: str, payload: bytes, reason: str
+) -> None:
     store = open_store()
-    with pytest.raises(FrameError):
+    with pytest.raises(FrameError, match=reason):
         store.append(topic, payload)
     assert store.waiting_rows == 0
     assert store.status()["series"] == 0
+
+
+@pytest.mark.usefixtures("fold_at_10")
+async def test_the_later_run_is_the_newest_after_folds_and_a_restart_as_well(open_store: Open) -> None:
+    store = open_store()
+    put_ticks(store, range(1, 12), from_ns=NOON + DAY)
+    await store.commit()
+    await store.tidy()
+    later = [tick(NOON + n, f"{n}", n, run=RUN + 1) for n in range(1, 12)]
+    for payload in later:
+        store.append(PRICES, payload)
+    await store.commit()
+    await store.tidy()
+    store = open_store()
+    assert store.status()["journal"].get("prices", 0) == 0
+    assert (await store.latest())[0][2] == later[-1]
 
 
 @pytest.mark.usefixtures("fold_at_10")
@@ -364,6 +390,23 @@ def test_a_file_that_another_program_holds_may_be_tried_again(
     open_store()
 
 
+def test_a_disk_that_is_full_or_fails_at_opening_may_be_tried_again(tmp_path: Path) -> None:
+    with no_room(), pytest.raises(StoreAway):
+        SqliteHistory(tmp_path / "history.sqlite", Keep())
+    SqliteHistory(tmp_path / "history.sqlite", Keep()).close()
+
+
+@contextmanager
+def no_room() -> Iterator[None]:
+    """No file of this process can grow meanwhile."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
 def test_a_second_dashboard_on_the_same_file_is_refused(open_store: Open, tmp_path: Path) -> None:
     open_store()
     with pytest.raises(StoreAway, match="in use by another dashboard"):
@@ -373,7 +416,7 @@ def test_a_second_dashboard_on_the_same_file_is_refused(open_store: Open, tmp_pa
 @pytest.mark.parametrize(
     ("statement", "cure"),
     [
-        ("PRAGMA user_version = 2", "upgrade Tickbridge"),
+        ("PRAGMA user_version = 3", "upgrade Tickbridge"),
         ("PRAGMA user_version = 0", "move it away"),
         ("PRAGMA application_id = 5", "no Tickbridge history"),
     ],

@@ -9,10 +9,11 @@ from unittest.mock import patch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from dashboard.history import Span, tidy
+from dashboard.history import History, Span, tidy
+from dashboard.history.reading import SqliteReading
 from dashboard.history.sqlite import SqliteHistory
 from tests.dashboard.history.conftest import KEEP_ALL
-from tests.dashboard.payloads import NOON, tick
+from tests.dashboard.payloads import NOON, RUN, tick
 
 appends = st.tuples(st.sampled_from(["A-B", "C-D"]), st.integers(1, 30))
 steps = st.lists(st.one_of(appends, st.sampled_from(["commit", "tidy", "restart"])), max_size=60)
@@ -32,6 +33,7 @@ def test_the_store_holds_what_a_dictionary_would(told: list[tuple[str, int] | st
 
 async def _follow(path: Path, told: list[tuple[str, int] | str], limit: int) -> None:
     store = SqliteHistory(path, KEEP_ALL)
+    beside = SqliteReading(path, KEEP_ALL)
     sure: set[tuple[str, int]] = set()
     maybe: set[tuple[str, int]] = set()
     for step in told:
@@ -49,12 +51,26 @@ async def _follow(path: Path, told: list[tuple[str, int] | str], limit: int) -> 
                 store.close()
                 store = SqliteHistory(path, KEEP_ALL)
                 maybe.clear()
+        assert await _counted(store) == await _counted(beside) == sure
     for symbol in ("A-B", "C-D"):
         assert await _all(store, symbol, limit) == sorted(n for of, n in sure | maybe if of == symbol)
+        assert await _all(beside, symbol, limit) == sorted(n for of, n in sure if of == symbol)
     store.close()
+    beside.close()
 
 
-async def _all(store: SqliteHistory, symbol: str, limit: int) -> list[int]:
+async def _counted(store: History) -> set[tuple[str, int]]:
+    """What the audit is told: only what was committed."""
+    found = set()
+    for one in await store.numbered("prices", RUN, Span(1)):
+        pairs = await store.numbers(one.sequence, 1, 30, Span(1))
+        numbers = [number for first, last in pairs for number in range(first, last + 1)]
+        assert (one.count, one.least, one.greatest) == (len(numbers), numbers[0], numbers[-1])
+        found |= {(one.sequence.topic.split("/")[2], number) for number in numbers}
+    return found
+
+
+async def _all(store: History, symbol: str, limit: int) -> list[int]:
     found: list[int] = []
     from_ns: int | None = 0
     while from_ns is not None:

@@ -1,0 +1,70 @@
+"""Where a running dashboard has its broker: left in the data folder, so that `tickbridge audit` finds it, too."""
+
+import logging
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from bridge.settings import Broker, Settings
+
+FILE = "dashboard-broker.json"
+log = logging.getLogger(__name__)
+
+
+class Address(Struct, frozen=True, omit_defaults=True):
+    """A broker, without a secret: a password only by its file."""
+
+    host: str
+    port: int
+    user: str | None = None
+    password_file: str | None = None
+    tls: bool = False
+    ca_file: str | None = None
+
+
+_decode = msgspec.json.Decoder(Address).decode
+
+
+def leave(settings: Settings) -> None:
+    """Write it down. A folder that cannot be written costs only this."""
+    broker = settings.broker
+    files = (str(file.resolve()) if file else None for file in (broker.password_file, broker.ca_file))
+    password_file, ca_file = files
+    address = Address(broker.host, broker.port, broker.user, password_file, broker.tls, ca_file)
+    path = settings.data_dir / FILE
+    try:
+        path.touch(0o600)
+        path.write_bytes(msgspec.json.encode(address))
+    except OSError as error:
+        log.warning("%s: %s", path, error.strerror)
+
+
+def forget(settings: Settings) -> None:
+    """The dashboard stops."""
+    try:
+        (settings.data_dir / FILE).unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("%s: %s", settings.data_dir / FILE, error.strerror)
+
+
+def beside(settings: Settings) -> Settings | None:
+    """These settings with the broker of the dashboard that runs on the same folder; None if none does."""
+    try:
+        told = _decode((settings.data_dir / FILE).read_bytes())
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    broker = settings.broker.model_copy(
+        update={
+            "host": told.host,
+            "port": told.port,
+            "user": told.user,
+            # a password that the settings hold themselves was the dashboard's, too
+            "password": None if told.password_file else settings.broker.password,
+            "password_file": Path(told.password_file) if told.password_file else None,
+            "tls": told.tls,
+            "ca_file": Path(told.ca_file) if told.ca_file else None,
+        }
+    )
+    assert isinstance(broker, Broker)
+    return settings.model_copy(update={"broker": broker})
