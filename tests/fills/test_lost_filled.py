@@ -110,3 +110,13 @@ async def test_a_short_answer_of_candles_is_asked_for_the_rest(rig: Rig) -> None
     settled = rig.gaps.get(gap.id)
     assert settled is not None
     assert settled.filled == 10
+
+
+@pytest.mark.parametrize("channel", ["trades", "candles"])
+async def test_a_symbol_that_the_exchange_lists_no_more_is_unfillable(rig: Rig, channel: str) -> None:
+    now_ns = rig.clock.now_ns()
+    gap = rig.gaps.open("binance", channel, now_ns - 5 * MINUTE_NS, "line lost", ["GONE-USDT"], None, now_ns)
+    rig.gaps.locate(gap.id, [Missing("GONE-USDT", 1, 2)])
+    rig.gaps.close(gap.id, now_ns - 3 * MINUTE_NS, now_ns)
+    await state(rig, gap.id, "unfillable")
+    assert "lists GONE-USDT no more" in (rig.gaps.get(gap.id) or gap).reason  # type: ignore[operator]
