@@ -283,6 +283,29 @@ def test_a_full_disk_is_told_and_what_was_saved_stays(path: Path) -> None:
     ledger.close()
 
 
+def test_what_of_candles_was_told_and_jobs_survive(path: Path) -> None:
+    ledger = made(path)
+    job = Job("1-kucoin-backfill-1", "backfill", "kucoin", "candles", 1, 2, "cancelled")
+    ledger.save(RUN, 5, [], [], [job], {"candles/kucoin/BTC-USDT/1m": [(0, 60), (120, 180)]})
+    ledger.save(RUN, 6, [], [], [], {"candles/kucoin/BTC-USDT/1m": [(0, 180)]})
+    ledger.close()
+    again = Ledger(path, Topics())
+    assert again.covered() == {"candles/kucoin/BTC-USDT/1m": [(0, 180)]}
+    assert again.jobs(RUN) == [job]
+    again.close()
+
+
+def test_a_ledger_from_before_candles_were_noted_is_used_on(path: Path) -> None:
+    made(path, row()).close()
+    db = sqlite3.connect(path)
+    db.execute("DROP TABLE covered")
+    db.close()
+    ledger = Ledger(path, Topics())
+    assert ledger.covered() == {}
+    assert len(ledger.rows(Query(run=RUN))) == 1
+    ledger.close()
+
+
 def test_a_run_is_read_with_its_fills(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.db", Topics())
     ledger.begin(7, S)

@@ -109,7 +109,8 @@ class Filler:
         work = TradeFill(source.asker(), source.teller(), source.settings.fills.gap_rows)
         job.total = len(found)
         subscribed = set(source.symbols(Channel.TRADES))
-        for place in sorted(found, key=lambda one: one.before_ns is None):
+        listed = [one for one in found if one.symbol in source.exchange.catalogue]
+        for place in sorted(listed, key=lambda one: one.before_ns is None):
             tape = source.feed.tape(place.symbol) if place.symbol in subscribed else None
             result = await work.fill(place, tape, job)
             topic = source.feed.names.trade(source.name, place.symbol)
@@ -155,6 +156,10 @@ class Filler:
         reason = next((one.reason for one in rows if one.reason is not None), None)
         if gap.channel == "trades" and not rows and (gap.cause in EXPLICIT or gap.lost):
             state, reason = "unfillable", "it is not known between which trades they stood"
+        gone = [symbol for symbol in gap.symbols or () if symbol not in self._source.exchange.catalogue]
+        if gone and state == "filled":
+            state = "partial" if rows else "unfillable"
+            reason = f"the exchange lists {gone[0]} no more"
         topics = tuple(topic for topic, one in results.items() if one.whole)
         told = Filled(state, job.id, job.rows, expected, reason, tuple(done), topics)
         self._source.jobs.tell(job, "done", reason)
@@ -200,7 +205,7 @@ class Filler:
         charts = dict.fromkeys((symbol, LIVE) for symbol in self._symbols(gap, Channel.CANDLES))
         for topic in {from_told(one).topic for one in gap.lost or ()}:
             symbol, interval = topic.rsplit("/", 2)[-2:]
-            if interval in INTERVALS_NS:
+            if interval in INTERVALS_NS and symbol in self._source.exchange.catalogue:
                 charts[symbol, interval] = None
         return list(charts)
 

@@ -24,6 +24,8 @@ class BinanceRest:
         self.rows: list[object] | None = None
         self.most_trades = MAX_ROWS
         """A fault: it tells fewer trades at once than it says."""
+        self.most_candles = MAX_ROWS
+        """Likewise of candles."""
         self.forgets_below = 0
         """A fault: it knows no trade with a lower id."""
         self._listings, self._source = listings, source
@@ -55,7 +57,7 @@ class BinanceRest:
             until_ms = min(until_ms, since_ms + limit * step_ms)
         since_ms, until_ms = (-(-edge // step_ms) * step_ms for edge in (since_ms, until_ms))
         bars = gathered(self._source.bars(native, since_ms // 1000, until_ms // 1000, flat=True), minutes)
-        return [frames.kline_row(bar, minutes) for bar in bars[-limit:]]
+        return [frames.kline_row(bar, minutes) for bar in bars[-limit:][: self.most_candles]]
 
     def _agg_trades(self, query: Query) -> object:
         """Ascending: from an id, or within times (ms, both inclusive), else the newest."""

@@ -58,7 +58,6 @@ async def cut(rig: Rig, name: str, seconds: float) -> None:
 
 async def settled(rig: Rig, name: str, channel: str = "trades", within_s: float = 30.0) -> Gap:
     def is_over() -> bool:
-        rig.messages()
         found = [gap for gap in rig.gap_log if (gap.exchange, gap.channel) == (name, channel)]
         return bool(found) and found[-1].to_ns is not None and found[-1].state not in ("open", "filling")
 
