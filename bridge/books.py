@@ -2,16 +2,20 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from bridge import topics
 from bridge.clock import Clock
+from bridge.coverage import Coverage
+from bridge.dropped import Dropped
 from bridge.errors import StoreError
+from bridge.fills.jobs import Jobs
 from bridge.gaps import Gaps
-from bridge.ledger import RUNS_KEPT_DAYS, Ledger, Tally, next_run
+from bridge.ledger import RUNS_KEPT_DAYS, Ledger, Query, Tally, next_run
 from bridge.outbox import Outbox
 from bridge.streams import Streams
 from bridge.topics import Gap, Topics, Trouble
@@ -41,6 +45,8 @@ class Books(Struct):
     gaps: Gaps
     tally: Tally
     troubles: Troubles
+    jobs: Jobs
+    coverage: Coverage
     trouble: str | None = None
     """Why the ledger's file cannot be used now."""
     gaps_changed: bool = False
@@ -93,6 +99,7 @@ class Books(Struct):
     def tell_drops(self, now_ns: int) -> None:
         """What the outbox had to drop becomes gaps; a gap whose own message was dropped is told again."""
         drops = self.outbox.drops()
+        self.uncover(drops)
         for gap in self.gaps.dropped(drops, self.names, now_ns):
             self.tell(gap)
         for drop in drops:
@@ -100,6 +107,14 @@ class Books(Struct):
             if channel == "gaps" and drop.cause == "outbox full":
                 for gap in self.gaps.select(exchange, None, drop.from_ns, drop.to_ns):
                     self.tell(gap)
+
+    def uncover(self, drops: Iterable[Dropped]) -> None:
+        """Candles that were dropped were not told after all."""
+        for drop in drops:
+            channel, _, _ = self.names.parts(drop.topic) or ("", "", None)
+            times = [told.time_ns for told in map(_timed, (drop.first, drop.last)) if told is not None]
+            if channel == "candles" and times:
+                self.coverage.remove(drop.topic, min(times), max(times) + 1)
 
     # --- the file -----------------------------------------------------------------------------------
     async def keep(self) -> None:
@@ -117,6 +132,9 @@ class Books(Struct):
         """Bring the tally up to date."""
         if self.streams.run is not None:
             self.tally.update(self.streams.run, self.streams.tally(), self.outbox.waiting(), self.clock.now_ns())
+        for job in list(self.streams.over):
+            if all(row.acknowledged == row.n for row in self.tally.rows(Query(fill=job))):
+                self.streams.forget_fill(job)
 
     async def save(self) -> None:
         """Write what has changed. A disk that is full is said once; nothing is lost, it is written later."""
@@ -125,11 +143,14 @@ class Books(Struct):
             return
         self.count()
         rows, gaps = self.tally.unsaved(), self.gaps.unsaved()
+        jobs, covered = self.jobs.unsaved(), self.coverage.unsaved()
         try:
-            await asyncio.to_thread(self.ledger.save, run, self.tally.known_ns, rows, gaps)
+            await asyncio.to_thread(self.ledger.save, run, self.tally.known_ns, rows, gaps, jobs, covered)
         except StoreError as error:
             self.tally.unsave(rows)
             self.gaps.unsave(gaps)
+            self.jobs.unsave(jobs)
+            self.coverage.unsave(covered)
             self._failed(error)
         else:
             self.trouble = None
@@ -140,3 +161,19 @@ class Books(Struct):
             log.error("%s", error)
             self.troubles.note(Trouble("store", str(error)), self.clock.now_ns())
         self.trouble = str(error)
+
+
+class _Timed(Struct):
+    """A row's own time."""
+
+    time_ns: int
+
+
+_decode = msgspec.json.Decoder(_Timed).decode
+
+
+def _timed(payload: bytes) -> _Timed | None:
+    try:
+        return _decode(payload)
+    except msgspec.DecodeError:
+        return None

@@ -2,13 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Self
 
 from bridge.books import Books
 from bridge.clock import Clock, ClockChange
+from bridge.coverage import Coverage, Span
 from bridge.exchanges import EXCHANGES
+from bridge.feed import Past
+from bridge.fills import Backfills, Jobs
 from bridge.gaps import Gaps
 from bridge.health import lag_ms
 from bridge.identity import Identity, children
@@ -42,7 +45,9 @@ BRIDGE = "bridge"
 class Bridge:
     """All parts. `open` it, run its `tasks` until one ends or somebody asks to stop, `close` it."""
 
-    def __init__(self, settings: Settings, ledger: Ledger, known_gaps: Sequence[Gap]) -> None:
+    def __init__(
+        self, settings: Settings, ledger: Ledger, known_gaps: Sequence[Gap], covered: Mapping[str, Iterable[Span]]
+    ) -> None:
         self.settings = settings
         self.ledger = ledger
         self.names = Topics(settings.prefix, settings.shard)
@@ -57,6 +62,9 @@ class Bridge:
         parts = (self.names, self.outbox, self.states, self.clock, self.identity)
         self.publisher = Publisher(settings.broker, client, *parts)
         self.troubles = Troubles(self.streams, self.names.errors(BRIDGE))
+        self.jobs = Jobs(self.names, self._put, self.states.remove, self.clock.monotonic_ns)
+        self.backfills = Backfills()
+        self.past = Past(lambda topic: self._known_until.get(topic, 0), Coverage(covered))
         self.books = Books(
             ledger,
             self.names,
@@ -66,6 +74,8 @@ class Bridge:
             self.gaps,
             Tally(self.names),
             self.troubles,
+            self.jobs,
+            self.past.coverage,
         )
         self._children: dict[str, Any] | None = None
         self._since_ns = self.clock.monotonic_ns()
@@ -78,7 +88,8 @@ class Bridge:
         """Open the ledger and make all parts; nothing is connected yet. Raises StoreError."""
         path = settings.data_dir / "bridge" / f"ledger{settings.shard.replace('/', '-')}.db"
         ledger = await asyncio.to_thread(Ledger, path, Topics(settings.prefix, settings.shard))
-        bridge = cls(settings, ledger, await asyncio.to_thread(ledger.gaps))
+        known = await asyncio.to_thread(ledger.gaps), await asyncio.to_thread(ledger.covered)
+        bridge = cls(settings, ledger, *known)
         since_ns = bridge.clock.now_ns() - 7 * DAY_NS
         bridge._known_until = await asyncio.to_thread(ledger.known_until, since_ns)
         bridge._make_venues()
@@ -101,7 +112,9 @@ class Bridge:
         return works | {venue.kind.name: venue.run() for venue in self.venues}
 
     def change(self, settings: Settings) -> None:
-        """Take other symbols from settings that were read anew; everything else needs a new start."""
+        """Take other symbols from settings that were read anew; everything else needs a new start, and it is said."""
+        for name in restarting(self.settings, settings):
+            log.warning("%s has changed: that needs a restart", name)
         for venue in self.venues:
             venue.change(getattr(settings.exchanges, venue.kind.name))
 
@@ -125,7 +138,9 @@ class Bridge:
             log.warning("%d messages could not be handed to the broker any more; the ledger keeps them as a gap", left)
         await _cancelled(publisher)
         self.outbox.abandon()
-        self.gaps.dropped(self.outbox.drops(), self.names, self.clock.now_ns())
+        drops = self.outbox.drops()
+        self.books.uncover(drops)
+        self.gaps.dropped(drops, self.names, self.clock.now_ns())
         await self.books.end("stopped")
         await asyncio.to_thread(self.ledger.close)
 
@@ -141,7 +156,11 @@ class Bridge:
             outages=lambda name: Outages(name, self.gaps, self.books.tell),
             gaps_open=self.gaps.open_count,
             figures=self._figures,
-            known_until=lambda topic: self._known_until.get(topic, 0),
+            past=self.past,
+            gaps=self.gaps,
+            tell=self.books.tell,
+            jobs=self.jobs,
+            backfills=self.backfills,
             folder=self.settings.data_dir / "bridge" / "catalogues",
         )
         for name, kind in EXCHANGES.items():
@@ -160,6 +179,8 @@ class Bridge:
             tell=self.books.tell,
             sent=self._wake,
             run=lambda: self.streams.run,
+            backfills=self.backfills,
+            uncover=self.past.coverage.remove,
         )
 
     def _wake(self) -> None:
@@ -193,6 +214,7 @@ class Bridge:
             if self.publisher.figures.connected:
                 self.outbox.forget(mono)
             self.books.tell_drops(now_ns)
+            self.jobs.repeat()
             self.troubles.flush(now_ns)
             if mono - told_ns >= HEALTH_S * S:
                 told_ns = mono
@@ -273,6 +295,20 @@ class Bridge:
             "demo": self.settings.demo or None,
             "children": self._children,
         }
+
+
+def restarting(before: Settings, after: Settings) -> list[str]:
+    """The settings that have changed but are read only at the start, by their dotted names."""
+    old, new = (_flat("", settings.model_dump()) for settings in (before, after))
+    changed = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    return [name for name in changed if not (name.startswith("exchanges.") and name.endswith(".symbols"))]
+
+
+def _flat(above: str, table: dict[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        flat |= _flat(f"{above}{key}.", value) if isinstance(value, dict) else {f"{above}{key}": value}
+    return flat
 
 
 async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -37,6 +37,7 @@ class AclValues(Struct, frozen=True, kw_only=True):
     prefix: str = ""
     bridge: str = "bridge"
     dashboard: str = "dashboard"
+    telegraf: str = "telegraf"
     guest: str = "guest"
 
 

@@ -123,7 +123,26 @@ def _symbols(options: argparse.Namespace, loaded: Loaded) -> int:
             print(line, flush=True)
     except BrokenPipeError:  # `| head` has seen enough
         sys.stderr.close()
+    if not lines:
+        words = " ".join(options.words)
+        print(f"tickbridge: {options.exchange} has no symbol with {words!r} in it", file=sys.stderr)
     return OK if lines else FAILED
+
+
+def _backfill(options: argparse.Namespace, loaded: Loaded) -> int:
+    import time
+
+    from bridge.backfill import Wish, run
+    from dashboard.times import read_time
+
+    try:
+        from_ns = read_time(options.since)
+        to_ns = time.time_ns() if options.until is None else read_time(options.until)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+    symbols = tuple(symbol.upper() for symbol in options.symbols)
+    print(run(loaded.settings, Wish(options.exchange, symbols, from_ns, to_ns, options.interval, options.again)))
+    return OK
 
 
 def _simulator(arguments: Sequence[str]) -> int:
@@ -176,6 +195,19 @@ def parser() -> argparse.ArgumentParser:
     symbols = _verb(verbs, "symbols", _symbols, "search an exchange's symbols", ["kucoin doge", "binance btc usdc"])
     symbols.add_argument("exchange", metavar="EXCHANGE")
     symbols.add_argument("words", metavar="WORD", nargs="*", help="each must be part of the symbol")
+    _backfill_options(
+        _verb(
+            verbs,
+            "backfill",
+            _backfill,
+            "have the running bridge fetch candles of the past",
+            [
+                "kucoin BTC-USDT --from 2026-01-01 --to 2026-02-01",
+                "binance '*-USDT' --from 2026-11-01 --interval 1h",
+                "kucoin --from 2026-11-20",
+            ],
+        )
+    )
     simulator = verbs.add_parser("simulator", help="fake exchanges on this machine, for tests", add_help=False)
     simulator.set_defaults(verb=None)
     return top
@@ -192,6 +224,16 @@ def _audit_options(audit: argparse.ArgumentParser) -> None:
     audit.epilog = f"{audit.epilog}\n\nexit codes of audit:\n" + "\n".join(
         f"  {code}  {text}" for code, text in AUDIT_CODES.items()
     )
+
+
+def _backfill_options(backfill: argparse.ArgumentParser) -> None:
+    add = backfill.add_argument
+    add("exchange", metavar="EXCHANGE")
+    add("symbols", metavar="SYMBOL", nargs="*", help="or a pattern like '*-USDT'; none: all of the exchange")
+    add("--from", dest="since", metavar="TIME", required=True, help="2026-11-21, 2026-11-21T08:00Z or nanoseconds; UTC")
+    add("--to", dest="until", metavar="TIME", help="exclusive; by default now")
+    add("--interval", metavar="INTERVAL", default="1m", help="1m (default), 5m, 15m, 30m, 1h, 4h or 1d")
+    add("--again", action="store_true", help="also what was told before, for a store that has lost it")
 
 
 def _verb(

@@ -10,7 +10,8 @@ than too little (rows that exist after all close the gap again)."""
 class Dropped(Struct):
     """Messages of one topic that are lost to the log: both numbers included. Times: appended at, wall clock ns.
 
-    `run` is an int for live messages, a job's id for a fill (then the numbers are `fill_n`).
+    `run` is an int for live messages, a job's id for a fill (then the numbers are `fill_n`). `first` and `last` are the
+    payloads of the lowest and the highest number.
     """
 
     topic: str
@@ -20,6 +21,8 @@ class Dropped(Struct):
     from_ns: int
     to_ns: int
     cause: str
+    first: bytes = b""
+    last: bytes = b""
 
 
 class Ranges:
@@ -30,15 +33,19 @@ class Ranges:
         self._ranges: list[Dropped] = []
         self._last: dict[tuple[str, int | str, str], Dropped] = {}
 
-    def add(self, topic: str, run: int | str, n: int, at_ns: int, cause: str) -> None:
-        """One message more is lost."""
+    def add(self, entry: tuple[str, bytes, int | str, int, int, bool], cause: str) -> None:
+        """One message more is lost: an entry of the outbox."""
+        topic, payload, run, n, at_ns, _ = entry
         self.count += 1
         last = self._last.get((topic, run, cause))
         if last is not None and (last.to_n + 1 == n or len(self._ranges) >= MAX_RANGES):
-            last.from_n, last.to_n = min(last.from_n, n), max(last.to_n, n)
+            if n < last.from_n:
+                last.from_n, last.first = n, payload
+            if n > last.to_n:
+                last.to_n, last.last = n, payload
             last.from_ns, last.to_ns = min(last.from_ns, at_ns), max(last.to_ns, at_ns)
             return
-        self._last[topic, run, cause] = made = Dropped(topic, run, n, n, at_ns, at_ns, cause)
+        self._last[topic, run, cause] = made = Dropped(topic, run, n, n, at_ns, at_ns, cause, payload, payload)
         self._ranges.append(made)
 
     def fetch(self) -> list[Dropped]:

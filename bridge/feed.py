@@ -7,11 +7,13 @@ import logging
 from collections import deque
 from collections.abc import Callable, Container, Iterable
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from bridge import topics
 from bridge.candles import Candles, Closed
+from bridge.coverage import Coverage
 from bridge.events import Candle, Channel, Stats, Symbol, Tick, Trade
 from bridge.exchanges.base import Outcome, Refused
 from bridge.freshness import SymbolLife
@@ -19,7 +21,8 @@ from bridge.latest import Conflation, Slot
 from bridge.sanity import candle_problem, is_sound, tick_problem, trade_problem
 from bridge.series import Series, Tape
 from bridge.streams import Streams
-from bridge.topics import State, Topics, Trouble
+from bridge.told import Hole
+from bridge.topics import INTERVALS_NS, State, Topics, Trouble
 from bridge.troubles import Troubles
 
 log = logging.getLogger(__name__)
@@ -53,6 +56,13 @@ class FeedRules(Struct, frozen=True):
 USUAL = FeedRules()
 
 
+class Past(Struct):
+    """What was told before: `known_until(topic)`, the newest row of the runs before, and what of candles was told."""
+
+    known_until: Callable[[str], int] = lambda topic: 0
+    coverage: Coverage = msgspec.field(default_factory=Coverage)
+
+
 class Feed:
     """All symbols of one exchange. `synced()` tells whether times may be published."""
 
@@ -67,6 +77,7 @@ class Feed:
         synced: Callable[[], bool] = lambda: True,
     ) -> None:
         self.exchange = exchange
+        self.past = Past()
         self.names = names
         self.synced = synced
         self._consecutive_trades = rules.consecutive_trades
@@ -87,6 +98,10 @@ class Feed:
         self._stats_slots: dict[Symbol, tuple[Slot, list[bytes]]] = {}
         self._retired: set[Symbol] = set()
         """What an exchange still tells of these, before it has heard that we want no more, is left unheard."""
+        self._parted: set[Symbol] = set()
+        """Once subscribed and given up: what the runs before told of them says nothing any more."""
+        self._covering: dict[tuple[Symbol, str], int] = {}
+        """Since when the living line tells all candles."""
         self._mono_ns = 0
         self._on_line = True
         self._line_since_ns = 0
@@ -229,10 +244,18 @@ class Feed:
         except ValueError as error:
             self.park(Refused("value", str(error), trade.symbol), "trades", trade.received_ns)
             return
-        self.counters.published += self._streams.publish(tape.stream, body, key, trade.received_ns)
+        if self._streams.publish(tape.stream, body, key, trade.received_ns):
+            self.counters.published += 1
+            tape.heard(trade, key)
+
+    def tape(self, symbol: Symbol) -> Tape:
+        """A symbol's trades, also before the first."""
+        return self.tapes.get(symbol) or self._open_tape(symbol)
 
     def _open_tape(self, symbol: Symbol) -> Tape:
-        tape = Tape(self._streams.stream(self.names.trade(self.exchange, symbol)))
+        topic = self.names.trade(self.exchange, symbol)
+        told_until_ns = 0 if symbol in self._parted else self.past.known_until(topic)
+        tape = Tape(self._streams.stream(topic), symbol, told_until_ns)
         self.tapes[symbol] = tape
         return tape
 
@@ -260,11 +283,17 @@ class Feed:
         run = self._streams.run
         if closed.source is not None and run is not None:
             self._streams.fill(topic, body, f"{run}-{closed.source}", closed.source, candle.open_ns, now_ns)
+            self._cover(topic, candle, candle.open_ns)
         elif self._streams.publish(self._streams.stream(topic), body, candle.open_ns, now_ns):
             self.counters.published += 1
+            since_ns = self._covering.setdefault((candle.symbol, candle.interval), candle.open_ns)
+            self._cover(topic, candle, since_ns)
         slot = self._forming_slots.get((candle.symbol, candle.interval))
         if slot is not None and self.candles.forming(candle.symbol, candle.interval) is None:
             self.forming.end(slot)
+
+    def _cover(self, topic: str, candle: Candle, since_ns: int) -> None:
+        self.past.coverage.add(topic, since_ns, candle.open_ns + INTERVALS_NS[candle.interval])
 
     def _touch_forming(self, candle: Candle) -> None:
         key = (candle.symbol, candle.interval)
@@ -323,10 +352,10 @@ class Feed:
 
     def line_lost(
         self, symbols: Iterable[Symbol], channels: frozenset[Channel], reason: str, mono_ns: int
-    ) -> list[tuple[Symbol, int, int, int]]:
+    ) -> list[tuple[Symbol, Hole]]:
         """The line of these symbols is gone: their prices are old, their forming candles incomplete.
 
-        Returns the holes in trade ids that were not told yet: symbol, how many, exchange time before and after.
+        Returns the holes in trade ids that were not told yet.
         """
         symbols = frozenset(symbols)
         if Channel.TICKER in channels:
@@ -334,13 +363,17 @@ class Feed:
                 self.mark_stale(symbol, reason, mono_ns)
         if Channel.CANDLES in channels:
             self.candles.lost(symbols)
+            for key in [key for key in self._covering if key[0] in symbols]:
+                del self._covering[key]
         if Channel.STATS in channels:
             for symbol in symbols & self._stats_slots.keys():
                 self.stats.end(self._stats_slots[symbol][0])
         if Channel.TRADES not in channels:
             return []
         tapes = [(symbol, self.tapes[symbol]) for symbol in symbols & self.tapes.keys()]
-        return [(symbol, *hole) for symbol, tape in tapes for hole in tape.sequence.restart()]
+        for symbol, tape in tapes:
+            tape.interrupt(symbol)
+        return [(symbol, hole) for symbol, tape in tapes for hole in tape.sequence.restart()]
 
     # --- trouble and staleness ----------------------------------------------------------------------
     def park(self, refused: Refused, channel: str | None, now_ns: int, frame: bytes | None = None) -> None:
@@ -380,6 +413,8 @@ class Feed:
         for key in [key for key in self._forming_slots if key[0] == symbol]:
             self.forming.drop(self._forming_slots.pop(key))
         self.tapes.pop(symbol, None)
+        self._parted.add(symbol)
+        self._covering = {key: since_ns for key, since_ns in self._covering.items() if key[0] != symbol}
 
     def close_candles(self, symbols: Container[Symbol], now_ns: int, proven_ns: int) -> None:
         """Once a second for each living line: candles that the clock closes."""

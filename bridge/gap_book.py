@@ -19,6 +19,8 @@ MERGE_NS = 60_000_000_000
 MERGED = frozenset({"sequence", "outbox full", "refused", "lost"})
 """Causes that come piecemeal. Two outages of a line are never one gap: between them data flowed."""
 UNSETTLED = frozenset({"open", "filling"})
+FILLABLE = frozenset({"trades", "candles"})
+"""What an exchange tells again when it is asked."""
 
 Key = tuple[str, str, str, tuple[Symbol, ...]]
 
@@ -45,12 +47,16 @@ class Kind(NamedTuple):
 
 
 class Held(Struct):
-    """A gap, what is lost in it, how far it reached when it last ended, and how many outages keep it open."""
+    """A gap, what is lost in it, how far it reached when it last ended, and how many outages keep it open.
+
+    `brought`: the topics whose lost messages a fill brought again in full, and by which job.
+    """
 
     gap: Gap
     lost: LostRanges
     until_ns: int
     holders: int = 0
+    brought: dict[str, str] = {}
 
     @property
     def is_running(self) -> bool:
@@ -58,7 +64,11 @@ class Held(Struct):
 
     def snapshot(self) -> Gap:
         """As it is now, for others."""
-        return structs.replace(self.gap, lost=[one.told() for one in self.lost] or None)
+        told = [one.told() for one in self.lost]
+        for one in told:
+            if (job := self.brought.get(one["topic"])) is not None:
+                one["filled"] = job
+        return structs.replace(self.gap, lost=told or None)
 
 
 class GapBook:
@@ -72,6 +82,7 @@ class GapBook:
         self._running: dict[str, Held] = {}
         self._newest: dict[Key, Held] = {}
         self._unsaved: dict[str, Held] = {}
+        self._unfilled: dict[str, Held] = {}
         for gap in known:
             self._load(gap)
 
@@ -102,6 +113,10 @@ class GapBook:
     def open_count(self, exchange: str) -> int:
         """How many gaps of an exchange are neither filled nor given up: `gaps_open` in its health."""
         return sum(held.gap.exchange == exchange and held.gap.state in UNSETTLED for held in self._gaps.values())
+
+    def unfilled(self, exchange: str) -> list[Gap]:
+        """The gaps of an exchange that are over and that a fill may close, as they were entered."""
+        return [held.snapshot() for held in self._unfilled.values() if held.gap.exchange == exchange]
 
     # --- for the ledger -----------------------------------------------------------------------------
     def unsaved(self) -> list[Gap]:
@@ -150,11 +165,22 @@ class GapBook:
 
     def _changed(self, held: Held) -> Gap:
         self._unsaved[held.gap.id] = held
+        self._sort(held)
         return held.snapshot()
 
+    def _sort(self, held: Held) -> None:
+        """Whether a fill has to look at it."""
+        gap = held.gap
+        if gap.channel in FILLABLE and gap.state in UNSETTLED and not held.is_running and gap.id in self._gaps:
+            self._unfilled[gap.id] = held
+        else:
+            self._unfilled.pop(gap.id, None)
+
     def _load(self, gap: Gap) -> None:
-        held = Held(gap, LostRanges(map(from_told, gap.lost or ())), gap.to_ns or gap.from_ns)
+        brought = {one["topic"]: one["filled"] for one in gap.lost or () if "filled" in one}
+        held = Held(gap, LostRanges(map(from_told, gap.lost or ())), gap.to_ns or gap.from_ns, brought=brought)
         self._gaps[gap.id] = held
+        self._sort(held)
         if held.is_running:
             self._running[gap.id] = held
 
@@ -165,5 +191,6 @@ class GapBook:
         victim = next(settled, None) or next(iter(over or self._gaps.values()))
         self._gaps.pop(victim.gap.id)
         self._running.pop(victim.gap.id, None)
+        self._unfilled.pop(victim.gap.id, None)
         self._newest = {key: held for key, held in self._newest.items() if held is not victim}
         self.forgotten += 1

@@ -1,22 +1,25 @@
 """The bridge's gaps: when an interval or a message counts as missing, what joins, and how it ends. Pure.
 
-What is returned are snapshots; the caller publishes each on `gaps/<exchange>`. Until fills exist, gaps of trades and
-candles stay `open` when they are over, and all others become `unfillable`.
+What is returned are snapshots; the caller publishes each on `gaps/<exchange>`. Gaps of trades and candles stay `open`
+when they are over, until a fill settles them; all others become `unfillable` at once.
 """
 
 from collections.abc import Iterable, Sequence
 
+import msgspec
 from msgspec import Struct
 
 from bridge.dropped import Dropped
 from bridge.events import Symbol
-from bridge.gap_book import GapBook, Held, Kind
+from bridge.gap_book import FILLABLE, UNSETTLED, GapBook, Held, Kind
 from bridge.lost import Lost
-from bridge.topics import Gap, Topics
+from bridge.topics import Gap, Missing, Topics
 
-FILLABLE = frozenset({"trades", "candles"})
+MAX_MISSING = 20_000
+"""Places of one gap where a fill has to look; beyond, one is stretched: rather too much brought than too little."""
 MAX_REASON = 200
-NOBODY_TELLS_TWICE = "what was observed cannot be asked for again"
+NOBODY_TELLS_TWICE = {"prices": "an exchange tells no past prices"}
+OBSERVED = "what was observed cannot be asked for again"
 
 
 class Loss(Struct, frozen=True):
@@ -27,6 +30,22 @@ class Loss(Struct, frozen=True):
     to_ns: int
     lost: tuple[Lost, ...]
     reason: str | None = None
+    missing: tuple[Missing, ...] = ()
+
+
+class Filled(Struct, frozen=True):
+    """What a fill made of a gap. `state`: filled, partial, unfillable, or open: it has to be tried again.
+
+    `done`: the places where there is nothing more to look for; `topics`: those of which all was brought.
+    """
+
+    state: str
+    job: str
+    rows: int = 0
+    expected: int | None = None
+    reason: str | None = None
+    done: tuple[Missing, ...] = ()
+    topics: tuple[str, ...] = ()
 
 
 class Stopped(Struct, frozen=True):
@@ -90,6 +109,9 @@ class Gaps(GapBook):
         gap = held.gap
         gap.symbols = _both(gap.symbols, loss.kind.symbols)
         gap.expected = (gap.expected or 0) + sum(held.lost.add(one) for one in fresh)
+        for one in fresh:
+            held.brought.pop(one.topic, None)
+        _locate(gap, loss.missing)
         gap.from_ns = min(gap.from_ns, from_ns)
         gap.reason = _reasons(gap.reason, loss.reason)
         held.until_ns = max(held.until_ns, to_ns)
@@ -111,10 +133,43 @@ class Gaps(GapBook):
             if back := held.lost.remove(found):
                 count += back
                 held.gap.filled = (held.gap.filled or 0) + back
-                if not held.is_running:
-                    held.gap.state = _settled(held)
+                if not held.is_running and (held.gap.state in UNSETTLED or _is_whole(held)):
+                    held.gap.state = _over(held)
+                elif held.gap.state == "unfillable":
+                    held.gap.state = "partial"
                 changed.append(self._changed(held))
         return count, changed
+
+    # --- fills --------------------------------------------------------------------------------------
+    def locate(self, gap_id: str, missing: Sequence[Missing]) -> None:
+        """Between which rows the trades of a gap are missing."""
+        if (held := self._gaps.get(gap_id)) is not None:
+            _locate(held.gap, missing)
+            self._changed(held)
+
+    def filling(self, gap_id: str) -> Gap | None:
+        """A fill begins. None if the gap is not over, or settled."""
+        held = self._unfilled.get(gap_id)
+        if held is None:
+            return None
+        held.gap.state = "filling"
+        return self._changed(held)
+
+    def settle(self, gap_id: str, told: Filled) -> Gap | None:
+        """A fill has ended. None if the gap is unknown; one that grew meanwhile stays open for the rest."""
+        held = self._gaps.get(gap_id)
+        if held is None:
+            return None
+        gap = held.gap
+        gap.filled = (gap.filled or 0) + told.rows if told.rows or told.state == "filled" else gap.filled
+        gap.expected = told.expected if gap.expected is None else gap.expected
+        gap.missing = [one for one in gap.missing or () if one not in told.done] or None
+        held.brought.update(dict.fromkeys(told.topics, told.job))
+        if gap.state == "filling":
+            gap.state = told.state
+        if told.reason is not None:
+            gap.reason = told.reason if told.reason in (gap.reason or "") else _reasons(gap.reason, told.reason)
+        return self._changed(held)
 
     # --- a new start --------------------------------------------------------------------------------
     def recover(self, stopped: Sequence[Stopped], now_ns: int) -> list[Gap]:
@@ -135,21 +190,47 @@ class Gaps(GapBook):
     def _end(self, held: Held) -> Gap:
         gap = held.gap
         gap.to_ns = held.until_ns = max(held.until_ns, gap.from_ns)
-        gap.state = _settled(held)
-        if gap.state == "unfillable" and gap.reason is None:
-            gap.reason = NOBODY_TELLS_TWICE
+        gap.state = _over(held)
+        if gap.state == "unfillable":
+            gap.reason = _reasons(gap.reason, NOBODY_TELLS_TWICE.get(gap.channel, OBSERVED))
         held.holders = 0
         self._running.pop(gap.id, None)
         return self._changed(held)
 
 
-def _settled(held: Held) -> str:
-    """The state of a gap that is over."""
-    if held.gap.filled and not held.lost.count and not held.lost.unlisted:
+def _is_whole(held: Held) -> bool:
+    """Whether all that was lost has been found."""
+    return bool(held.gap.filled) and not held.lost.count and not held.lost.unlisted
+
+
+def _over(held: Held) -> str:
+    """The state of a gap that is just over, or that shrank before a fill settled it."""
+    if _is_whole(held):
         return "filled"
     if held.gap.channel in FILLABLE:
         return "open"
     return "partial" if held.gap.filled else "unfillable"
+
+
+def _locate(gap: Gap, missing: Sequence[Missing]) -> None:
+    """Enter places: one that follows upon the last one of its symbol, by number, becomes one with it."""
+    places = list(gap.missing or ())
+    newest = {one.symbol: k for k, one in enumerate(places)}
+    for one in missing:
+        last = places[newest[one.symbol]] if one.symbol in newest else None
+        if last is not None and (len(places) >= MAX_MISSING or (last.before and last.before - 1 == one.after)):
+            places[newest[one.symbol]] = _hull(last, one)
+        elif one != last:
+            newest[one.symbol] = len(places)
+            places.append(one)
+    gap.missing = places or None
+
+
+def _hull(one: Missing, other: Missing) -> Missing:
+    after = None if one.after is None or other.after is None else min(one.after, other.after)
+    before = None if one.before is None or other.before is None else max(one.before, other.before)
+    before_ns = None if one.before_ns is None or other.before_ns is None else max(one.before_ns, other.before_ns)
+    return Missing(one.symbol, min(one.after_ns, other.after_ns), before_ns, after, before)
 
 
 def _both(known: list[Symbol] | None, more: frozenset[Symbol] | None) -> list[Symbol] | None:
@@ -167,4 +248,32 @@ def _loss(exchange: str, channel: str, cause: str, rows: Sequence[tuple[Dropped,
     symbols = frozenset(symbol for _, symbol in rows if symbol is not None) or None
     lost = tuple(Lost(drop.topic, drop.run, drop.from_n, drop.to_n) for drop, _ in rows)
     from_ns, to_ns = min(drop.from_ns for drop, _ in rows), max(drop.to_ns for drop, _ in rows)
-    return Loss(Kind(exchange, channel, cause, symbols), from_ns, to_ns, lost)
+    places = [_place(drop, symbol) for drop, symbol in rows if channel == "trades" and symbol is not None]
+    missing = tuple(place for place in places if place is not None)
+    return Loss(Kind(exchange, channel, cause, symbols), from_ns, to_ns, lost, missing=missing)
+
+
+class _TradeRow(Struct):
+    """What of a published trade tells its place."""
+
+    id: str
+    time_ns: int
+
+
+_trade_row = msgspec.json.Decoder(_TradeRow).decode
+
+
+def _place(drop: Dropped, symbol: Symbol) -> Missing | None:
+    """Where dropped trades stood: from the first to the last, both included. None: their payloads do not tell."""
+    try:
+        first, last = _trade_row(drop.first), _trade_row(drop.last)
+    except msgspec.DecodeError:
+        return None
+    after, before = (int(row.id) if row.id.isdecimal() else None for row in (first, last))
+    return Missing(
+        symbol,
+        first.time_ns - 1,
+        last.time_ns + 1,
+        None if after is None else after - 1,
+        None if before is None else before + 1,
+    )

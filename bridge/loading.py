@@ -19,8 +19,10 @@ from bridge.settings import Section, Settings
 
 ENV = "TICKBRIDGE_"
 ENV_CONFIG = "TICKBRIDGE_CONFIG"
-NOT_SETTINGS = frozenset({ENV_CONFIG, "TICKBRIDGE_CAPTURES"})
-"""Variables of ours that are no settings: where the file is, and where the tests' recordings are."""
+NOT_SETTINGS = frozenset({ENV_CONFIG, "TICKBRIDGE_CAPTURES", "TICKBRIDGE_PARTS"})
+"""Variables of ours that are no settings: where the file, the tests' recordings and the parts of CI are."""
+ENV_IMAGE = "TICKBRIDGE_IMAGE"
+"""Begins the variables that name Docker images."""
 FILE_NAME = "tickbridge.toml"
 MAX_FILE_BYTES = 1_000_000
 
@@ -127,7 +129,7 @@ def _leaves(above: Keys, table: Mapping[str, Any], where: str) -> Iterator[Given
 
 def _from_environment(environ: Mapping[str, str]) -> Iterator[Given]:
     for name in sorted(environ):
-        if name.startswith(ENV) and name not in NOT_SETTINGS:
+        if name.startswith(ENV) and not name.startswith(ENV_IMAGE) and name not in NOT_SETTINGS:
             path = _address(name.removeprefix(ENV).lower().split("__"))
             yield Given(path, _value(path, environ[name]), name)
 

@@ -9,7 +9,8 @@ from msgspec import Struct
 
 from bridge.events import Channel, Symbol
 from bridge.gaps import Gaps
-from bridge.topics import Gap
+from bridge.told import Hole
+from bridge.topics import Gap, Missing
 
 GAP_CHANNEL = {Channel.TICKER: "prices", Channel.TRADES: "trades", Channel.CANDLES: "candles"}
 MINUTE_NS = 60_000_000_000
@@ -57,11 +58,14 @@ class Outages:
         for gap in self._running.pop(line, ()):
             self._close(gap, to_ns, now_ns)
 
-    def hole(self, symbol: Symbol, missing: int, from_ns: int, to_ns: int, now_ns: int) -> None:
-        """So many consecutive trade ids of one symbol never came."""
+    def hole(self, symbol: Symbol, hole: Hole, now_ns: int) -> None:
+        """Consecutive trade ids of one symbol never came."""
         channels, symbols = frozenset({Channel.TRADES}), frozenset({symbol})
-        outage = Outage(channels, symbols, from_ns, "sequence", f"{missing} ids are missing")
-        self._close(self._open("trades", outage, now_ns, missing), to_ns, now_ns)
+        outage = Outage(channels, symbols, hole.from_ns, "sequence", f"{hole.missing} ids are missing")
+        gap = self._open("trades", outage, now_ns, hole.missing)
+        rows = (hole.from_ns, hole.to_ns, hole.first - 1, hole.first + hole.missing)
+        self._gaps.locate(gap.id, [Missing(symbol, *rows)])
+        self._close(gap, hole.to_ns, now_ns)
 
     def _open(self, channel: str, outage: Outage, now_ns: int, missing: int | None = None) -> Gap:
         from_ns = outage.from_ns

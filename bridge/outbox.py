@@ -172,7 +172,7 @@ class Outbox:
                 self._log[place] = _PARKED
                 self.bytes -= len(entry[1])
                 self._parked += 1
-                self._ranges.add(entry[0], entry[2], entry[3], entry[4], "refused")
+                self._ranges.add(entry, "refused")
                 self._pass_parked()
                 return True
         return False
@@ -256,4 +256,4 @@ class Outbox:
         if position < self.furthest:
             self.unrepeated += 1
         else:
-            self._ranges.add(entry[0], entry[2], entry[3], entry[4], cause)
+            self._ranges.add(entry, cause)

@@ -65,8 +65,8 @@ def tick_problem(tick: Tick) -> str | None:
     return _tick_time(tick)
 
 
-def trade_problem(trade: Trade) -> str | None:
-    """Price and size above zero and finite, a time near ours."""
+def trade_problem(trade: Trade, *, filled: bool = False) -> str | None:
+    """Price and size above zero and finite, a time near ours, old only if filled."""
     try:
         for text in (trade.price, trade.size):
             number(text)
@@ -76,6 +76,8 @@ def trade_problem(trade: Trade) -> str | None:
             return f"size {trade.size[:40]} is not above zero"
     except ValueError as error:
         return str(error)[:100]
+    if filled and trade.exchange_time_ns <= trade.received_ns + AHEAD_NS:
+        return None
     return _far(trade.exchange_time_ns, trade.received_ns)
 
 

@@ -139,8 +139,8 @@ class Session:
         self._set(status, reason)
         feed = self._context.feed
         reason = f"{feed.exchange}: {status}"
-        for hole in feed.line_lost(self.symbols, self.channels, reason, self._clock.monotonic_ns()):
-            self._outages.hole(*hole, now_ns)
+        for symbol, hole in feed.line_lost(self.symbols, self.channels, reason, self._clock.monotonic_ns()):
+            self._outages.hole(symbol, hole, now_ns)
 
     def _set(self, status: str, reason: str) -> None:
         if status != self.status.status:

@@ -187,6 +187,15 @@ class Feed(Section):
         return self
 
 
+class Fills(Section):
+    """What is missing is fetched by REST: whether, and how much at most."""
+
+    enabled: bool = True
+    gap_rows: Annotated[int, Field(ge=1, le=100_000_000)] = 1_000_000
+    backfill_rows: Annotated[int, Field(ge=1, le=10_000_000_000)] = 100_000_000
+    give_up_h: Annotated[float, Field(gt=0, le=8760)] = 24.0
+
+
 class Latest(Section):
     """How often the states are sent."""
 
@@ -275,6 +284,7 @@ class Settings(Section):
     outbox: Outbox = Outbox()
     exchanges: Exchanges = Exchanges()
     feed: Feed = Feed()
+    fills: Fills = Fills()
     latest: Latest = Latest()
     clock: Clock = Clock()
     dashboard: Dashboard = Dashboard()

@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterator
 from bridge import topics
 from bridge.outbox import Outbox
 
+FILL_AHEAD = 500
+"""A live message finds at most so many messages of fills before it that the broker has yet to be sent."""
+
 
 class Stream:
     """One stream topic of this run: its last number and its first and last row's time."""
@@ -32,6 +35,8 @@ class Streams:
         self._wake = wake
         self._streams: dict[str, Stream] = {}
         self._fills: dict[tuple[str, str], Stream] = {}
+        self.over: set[str] = set()
+        """Jobs that bring no more."""
 
     def begin(self, run: int) -> None:
         """A new run: every topic counts from 1 again."""
@@ -72,8 +77,17 @@ class Streams:
         self._wake()
 
     def room_for_fill(self) -> bool:
-        """Fills wait while live messages do."""
-        return self._outbox.room_for_fill()
+        """Fills wait while live messages do, and never stand in a long line before one."""
+        return self._outbox.untaken < FILL_AHEAD and self._outbox.room_for_fill()
+
+    def end_fill(self, job: str) -> None:
+        """A job brings no more; it is counted until `forget_fill`."""
+        self.over.add(job)
+
+    def forget_fill(self, job: str) -> None:
+        """All that a job has brought is with the broker and in the ledger."""
+        self.over.discard(job)
+        self._fills = {key: stream for key, stream in self._fills.items() if key[0] != job}
 
     def tally(self) -> Iterator[tuple[int | str, Stream]]:
         """Every stream that published something, with its run or its job."""

@@ -5,6 +5,7 @@ tells trades of one millisecond apart and carries no time.
 """
 
 from collections import deque
+from typing import NamedTuple
 
 from bridge.events import Trade
 
@@ -43,6 +44,15 @@ class ToldTrades:
         return key
 
 
+class Hole(NamedTuple):
+    """So many consecutive numbers from `first` on never came; the exchange's time before and after, in ns."""
+
+    missing: int
+    from_ns: int
+    to_ns: int
+    first: int
+
+
 class Sequence:
     """Consecutive ids of one symbol: a number that is left out and does not come within `PATIENCE_NS` is a hole."""
 
@@ -55,7 +65,7 @@ class Sequence:
         self._last_ns = 0
         self._missing: dict[int, tuple[int, int, int]] = {}
 
-    def restart(self) -> list[tuple[int, int, int]]:
+    def restart(self) -> list[Hole]:
         """A new line: what lies between is the lost line's gap. Returns the holes before it that were not told yet."""
         self._last = None
         return self.holes(2**62)
@@ -70,11 +80,20 @@ class Sequence:
                 self._missing[missing] = (now_ns, self._last_ns, time_ns)
         self._last, self._last_ns = number, time_ns
 
-    def holes(self, now_ns: int) -> list[tuple[int, int, int]]:
-        """Holes that are proven by now: (how many are missing, exchange time before, after); told once."""
-        found: dict[tuple[int, int], int] = {}
-        for number, (since, before, after) in list(self._missing.items()):
-            if now_ns - since >= self.PATIENCE_NS:
-                found[before, after] = found.get((before, after), 0) + 1
-                del self._missing[number]
-        return [(count, before, after) for (before, after), count in found.items()]
+    def holes(self, now_ns: int) -> list[Hole]:
+        """Holes that are proven by now; each is told once."""
+        found: list[Hole] = []
+        for number, (since, before, after) in sorted(self._missing.items()) if self._missing else ():
+            if now_ns - since < self.PATIENCE_NS:
+                continue
+            del self._missing[number]
+            last = found[-1] if found else None
+            if (
+                last is not None
+                and last.first + last.missing == number
+                and (last.from_ns, last.to_ns) == (before, after)
+            ):
+                found[-1] = last._replace(missing=last.missing + 1)
+            else:
+                found.append(Hole(1, before, after, number))
+        return found

@@ -16,14 +16,23 @@ from bridge.events import Candle, Digits, Instrument, Stats, Symbol, Tick, Trade
 from bridge.numbers import number
 
 CONTENT_TYPE = "application/json"
-INTERVALS_NS: Mapping[str, int] = {"1m": 60_000_000_000}
+MINUTE_NS = 60_000_000_000
+INTERVALS_NS: Mapping[str, int] = {
+    "1m": MINUTE_NS,
+    "5m": 5 * MINUTE_NS,
+    "15m": 15 * MINUTE_NS,
+    "30m": 30 * MINUTE_NS,
+    "1h": 60 * MINUTE_NS,
+    "4h": 240 * MINUTE_NS,
+    "1d": 1440 * MINUTE_NS,
+}
 STREAM_ROOTS = ("prices", "trades", "candles", "gaps", "errors")
 STREAM_LEVELS: Mapping[str, tuple[int, ...]] = {
     "prices": (2,), "trades": (2,), "candles": (3,), "gaps": (1, 2), "errors": (1, 2)
 }  # fmt: skip
 """How many levels follow each stream's root; an exchange's own topics have a second one when the work is split."""
 STATE_ROOTS = ("latest", "forming", "stats", "health", "catalogue", "jobs")
-REQUESTS = ("ledger", "resend", "gaps", "lost", "found")
+REQUESTS = ("ledger", "resend", "gaps", "lost", "found", "backfill", "cancel")
 ANSWER_ROOT = "tickbridge/answer/"
 LISTED = 50
 """The longest list in a health or gap message; the count tells the rest."""
@@ -48,8 +57,24 @@ class State(Struct, frozen=True):
     expiry_s: int | None = None
 
 
+class Missing(Struct, omit_defaults=True):
+    """Trades of one symbol that are missing: strictly between two rows, by their times and, if known, their numbers.
+
+    `after_ns` 0: nothing is known of what was told before. `before_ns` None: up to the first live one that comes.
+    """
+
+    symbol: Symbol
+    after_ns: int = 0
+    before_ns: int | None = None
+    after: int | None = None
+    before: int | None = None
+
+
 class Gap(Struct, omit_defaults=True):
-    """One missing interval. `to_ns` None: it still runs. `symbols` None: all of the exchange's."""
+    """One missing interval. `to_ns` None: it still runs. `symbols` None: all of the exchange's.
+
+    `missing` is for the bridge and its ledger alone: where a fill has to look.
+    """
 
     id: str
     exchange: str
@@ -63,6 +88,7 @@ class Gap(Struct, omit_defaults=True):
     expected: int | None = None
     filled: int | None = None
     lost: list[dict[str, Any]] | None = None
+    missing: list[Missing] | None = None
 
 
 class Trouble(Struct, frozen=True, omit_defaults=True):
@@ -231,6 +257,7 @@ def gap_fields(gap: Gap) -> dict[str, Any]:
     """What is told of a gap, without its exchange; at most the first 50 symbols and lost ranges are listed."""
     told: dict[str, Any] = msgspec.to_builtins(gap)
     told.pop("exchange")
+    told.pop("missing", None)
     told["symbol_count"] = len(gap.symbols) if gap.symbols is not None else 0
     for name in ("symbols", "lost"):
         if told.get(name) is not None:

@@ -14,10 +14,11 @@ from bridge.catalogues import load
 from bridge.clock import Clock
 from bridge.connection import Context
 from bridge.errors import FeedLost, FeedRefused, FrameError
-from bridge.events import Channel
+from bridge.events import Channel, Symbol
 from bridge.exchanges.base import Catalogue, Exchange, Hosts, Refused
-from bridge.feed import Feed, FeedRules
-from bridge.first_candles import FirstCandles
+from bridge.feed import Feed, FeedRules, Past
+from bridge.fills import Backfills, Filler, Jobs, Source, first_candles
+from bridge.gaps import Gaps
 from bridge.health import LineStatus, clocked, feed_health, feed_status
 from bridge.looks import Looks
 from bridge.outages import Outages
@@ -47,7 +48,11 @@ class Shared(Struct):
     outages: Callable[[str], Outages]
     gaps_open: Callable[[str], int]
     figures: Callable[[], dict[str, Any]]
-    known_until: Callable[[str], int]
+    past: Past
+    gaps: Gaps
+    tell: Callable[[Gap], None]
+    jobs: Jobs
+    backfills: Backfills
     folder: Path
 
 
@@ -70,6 +75,7 @@ class Venue:
             rules=FeedRules(kind.consecutive_trades, latest.interval_s, latest.stats_interval_s),
             synced=lambda: clock.synced,
         )
+        self.feed.past = shared.past
         self.outages = shared.outages(kind.name)
         self.hosts = Hosts(settings.rest_host or kind.hosts.rest, settings.ws_host or kind.hosts.ws)
         self._starting = LineStatus("connecting", "fetching the catalogue", clock.now_ns())
@@ -82,13 +88,17 @@ class Venue:
         """Until cancelled. Anything but FeedLost and FrameError is our bug, and ends the process."""
         async with Rest(self.kind.limits) as rest:
             plans = await self._plans(rest)
+            assert self.catalogue is not None
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 self._context = self._make_context(rest)
                 for one in plans:
                     self._start(one)
                 self._adopt_stopped()
-                group.create_task(self._first_candles(rest, plans))
+                source = self._source(rest, self.catalogue)
+                group.create_task(self._first_candles(source))
+                group.create_task(Filler(source, self._shared.gaps, self._shared.tell).run())
+                group.create_task(self._shared.backfills.serve(source))
 
     def change(self, settings: ExchangeSettings) -> None:
         """Other symbols: subscribed and unsubscribed on the living lines; more lines where they do not fit."""
@@ -117,8 +127,8 @@ class Venue:
             session.tend()
         self.feed.tend(now_ns, mono)
         for symbol, tape in self.feed.tapes.items():
-            for missing, from_ns, to_ns in tape.sequence.holes(mono):
-                self.outages.hole(symbol, missing, from_ns, to_ns, now_ns)
+            for hole in tape.sequence.holes(mono):
+                self.outages.hole(symbol, hole, now_ns)
         self._tell_health(mono)
 
     def flush(self) -> None:
@@ -206,26 +216,22 @@ class Venue:
                 log.info("%s: an instrument cannot be used: %s", self.kind.name, one.reason)
             return catalogue
 
-    async def _first_candles(self, rest: Rest, plans: Sequence[Plan]) -> None:
-        hours = self._shared.settings.feed.first_candles_h
-        wanted = [symbol for one in plans if Channel.CANDLES in one.channels for symbol in one.symbols]
-        if not hours or not wanted:
+    def _source(self, rest: Rest, catalogue: Catalogue) -> Source:
+        exchange = self.kind(catalogue, frozenset(), hosts=self.hosts)
+        parts = (self._shared.streams, self._shared.clock, self._shared.jobs, self._shared.settings)
+        return Source(exchange, rest, self.feed, *parts, self._subscribed)
+
+    def _subscribed(self, channel: Channel) -> list[Symbol]:
+        carriers = (session for session in self.sessions if channel in session.channels)
+        return [symbol for session in carriers for symbol in session.symbols]
+
+    async def _first_candles(self, source: Source) -> None:
+        wanted = self._subscribed(Channel.CANDLES)
+        if not self._shared.settings.feed.first_candles_h or not wanted:
             return
-        while (run := self._shared.streams.run) is None:
+        while self._shared.streams.run is None:
             await asyncio.sleep(1.0)
-        assert self.catalogue is not None
-        job = FirstCandles(
-            self.kind(self.catalogue, frozenset({Channel.CANDLES}), hosts=self.hosts),
-            rest,
-            self._shared.streams,
-            self._shared.names,
-            self._shared.clock,
-            self._shared.put,
-            self._shared.known_until,
-            f"{run}-{self.kind.name}-first-candles",
-            hours,
-        )
-        await job.run(wanted)
+        await first_candles(source, wanted)
 
     def _report(self, refused: Sequence[Refused]) -> None:
         for one in refused:
@@ -256,6 +262,7 @@ class Venue:
             "lines": len(lines),
             "lines_up": sum(status in ("online", "quiet") for status in lines),
             "gaps_open": self._shared.gaps_open(self.kind.name),
+            "jobs": self._shared.jobs.counts(self.kind.name),
             "whole_market": self.settings.whole_market,
             "book": self.kind.whole_market_has_book or not self.settings.whole_market,
             **self._shared.figures(),

@@ -19,6 +19,7 @@ from dashboard.api import Api
 from dashboard.app import create_app
 from dashboard.audit import address
 from dashboard.audit.keeper import Keeper
+from dashboard.history import open_influx
 from dashboard.history.base import StoreAway
 from dashboard.history.recorder import Recorder
 from dashboard.history.schema import FILE
@@ -28,6 +29,7 @@ from dashboard.stream.hub import Hub
 from dashboard.stream.socket import MOST_REQUEST_BYTES, PING_S, Protocol, Stream
 
 if TYPE_CHECKING:
+    from dashboard.history.influx import InfluxHistory
     from dashboard.telegraf_health import TelegrafHealth
 
 FLUSH_S = 2.0
@@ -59,10 +61,12 @@ def run(settings: Settings) -> int:
         return WRONG_SETTINGS
 
 
-def open_history(settings: Settings) -> SqliteHistory | None:
-    """The history, or None where it is switched off. Raises StoreError."""
+def open_history(settings: Settings) -> "SqliteHistory | InfluxHistory | None":
+    """The history, or None where it is switched off. Raises StoreError; InfluxDB's trouble is told by its status."""
     if not settings.history.enabled:
         return None
+    if settings.history.store == "influx":
+        return open_influx(settings)
     return SqliteHistory(settings.data_dir / FILE, settings.history)
 
 
@@ -76,11 +80,12 @@ def bind(host: str, port: int) -> socket.socket:
         raise SettingsError(f"dashboard.host = {host}, dashboard.port = {port}: {reason}: set another port") from error
 
 
-async def serve(settings: Settings, listener: socket.socket, history: SqliteHistory | None) -> int:
+async def serve(settings: Settings, listener: socket.socket, history: "SqliteHistory | InfluxHistory | None") -> int:
     """Run all parts until a signal comes or one dies; then flush, close, and say how it ended. Closes the history."""
     live = LiveStates(settings)
     flag = settings.data_dir / SESSION_FLAG
-    recorder = Recorder(history, settings, lambda: touch(flag)) if history is not None else None
+    # what InfluxDB has, Telegraf writes
+    recorder = Recorder(history, settings, lambda: touch(flag)) if isinstance(history, SqliteHistory) else None
     keeper = Keeper(settings, history) if history is not None and settings.audit.enabled else None
     api, stream = Api(settings, live, history, recorder, keeper), Stream(Hub(live))
     server = Server(configured(create_app(api, settings.dashboard.mqtt_websocket_port, stream=stream)))
@@ -95,6 +100,8 @@ async def serve(settings: Settings, listener: socket.socket, history: SqliteHist
     if settings.history.enabled and settings.history.store == "influx":
         api.telegraf = watch_telegraf(settings)
         parts["look at Telegraf"] = api.telegraf.run
+    if history is not None and not isinstance(history, SqliteHistory):
+        parts["history"] = history.run
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -105,7 +112,7 @@ async def serve(settings: Settings, listener: socket.socket, history: SqliteHist
     finally:
         address.forget(settings)
         if history is not None:
-            history.close()
+            await history.aclose()
 
 
 async def supervise(

@@ -10,6 +10,8 @@ import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from bridge.coverage import Coverage
+from bridge.fills import Backfills
 from bridge.gaps import Gaps
 from bridge.ledger import Published, Query, Run, Tally
 from bridge.outbox import Entry, Outbox
@@ -52,6 +54,7 @@ class House:
         self.streams.begin(RUN)
         self.tally = Tally(self.names)
         self.gaps = Gaps("7")
+        self.coverage = Coverage()
         self.told: list[Gap] = []
         self.wakes = 0
         for topic in topics:
@@ -67,6 +70,8 @@ class House:
             tell=self.told.append,
             sent=self.wake,
             run=lambda: self.streams.run,
+            backfills=Backfills(),
+            uncover=self.coverage.remove,
         )
 
     def refresh(self) -> None:

@@ -13,7 +13,12 @@ from pathlib import Path
 from bridge.brokerfiles import AclValues, BrokerValues, render, render_acl
 
 START_S = 10.0
-PASSWORDS = {"bridge": "bridge-secret", "dashboard": "dashboard-secret", "guest": "guest-secret"}
+PASSWORDS = {
+    "bridge": "bridge-secret",
+    "dashboard": "dashboard-secret",
+    "telegraf": "telegraf-secret",
+    "guest": "guest-secret",
+}
 
 
 def binary(name: str = "mosquitto") -> str:

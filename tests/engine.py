@@ -4,6 +4,7 @@ Whoever has no engine or cannot get an image skips, and reads what is missing; C
 """
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -19,12 +20,8 @@ from testcontainers.core.container import DockerContainer
 
 from tests.broker import wait_until
 
-IMAGES = {
-    "influxdb": "influxdb:2.7.12",
-    "telegraf": "telegraf:1.39.3",
-    "mosquitto": "eclipse-mosquitto:2.0.22",
-}
-"""The only place with their names. TICKBRIDGE_IMAGE_TELEGRAF and so on stand in for them."""
+COMPOSE = Path(__file__).parents[1] / "compose.yaml"
+"""The only place with the images' names. TICKBRIDGE_IMAGE_TELEGRAF and so on stand in for them."""
 PULL_S = 60
 START_S = 30.0
 STOP_S = 20
@@ -34,7 +31,10 @@ LABEL = "tickbridge.test"
 
 def image(name: str) -> str:
     """The image of this part."""
-    return os.environ.get(f"TICKBRIDGE_IMAGE_{name.upper()}") or IMAGES[name]
+    variable = f"TICKBRIDGE_IMAGE_{name.upper()}"
+    found = re.search(rf"\$\{{{variable}:-([^}}]+)\}}", COMPOSE.read_text(encoding="utf-8"))
+    assert found, f"compose.yaml names no ${{{variable}}}"
+    return os.environ.get(variable) or found[1]
 
 
 # --- what is there, and what is missing ---------------------------------------------------------------

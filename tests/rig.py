@@ -10,6 +10,8 @@ from typing import Any
 
 from bridge.clock import Clock
 from bridge.exchanges import EXCHANGES
+from bridge.feed import Past
+from bridge.fills import Backfills, Jobs
 from bridge.gaps import Gaps
 from bridge.outages import Outages
 from bridge.outbox import Outbox
@@ -31,7 +33,9 @@ SYMBOLS = ("BTC-USDT", "ETH-USDT", "SOL-USDT")
 class Rig:
     """Venues by exchange; `messages(topic)` is what their streams told so far, `states` the newest of each topic."""
 
-    def __init__(self, sim: Simulator, folder: Path, feed: Feed = BRISK, **exchange: Any) -> None:
+    def __init__(
+        self, sim: Simulator, folder: Path, feed: Feed = BRISK, settings: dict[str, Any] | None = None, **exchange: Any
+    ) -> None:
         self.sim = sim
         self.clock = Clock("trust")
         self.outbox = Outbox(256_000_000, 90)
@@ -46,7 +50,10 @@ class Rig:
             "kucoin": {"rest_host": sim.kucoin.rest_url},
             "binance": {"rest_host": sim.binance.rest_url, "ws_host": sim.binance.ws_url},
         }
-        self.settings = Settings(feed=feed, data_dir=folder)
+        self.settings = Settings.model_validate({"feed": feed, "data_dir": folder, **(settings or {})})
+        self.past = Past()
+        self.jobs = Jobs(Topics(), self._put, lambda topic: None, self.clock.monotonic_ns)
+        self.backfills = Backfills()
         self.pulse = Pulse(self.clock.monotonic_ns, feed.stall_s)
         shared = Shared(
             settings=self.settings,
@@ -55,16 +62,23 @@ class Rig:
             clock=self.clock,
             pulse=self.pulse,
             put=self._put,
-            outages=lambda name: Outages(name, self.gaps, self.gap_log.append),
+            outages=lambda name: Outages(name, self.gaps, self.tell),
             gaps_open=lambda name: len([g for g in self.gap_log if g.exchange == name]),
             figures=dict,
-            known_until=lambda topic: 0,
+            past=self.past,
+            gaps=self.gaps,
+            tell=self.tell,
+            jobs=self.jobs,
+            backfills=self.backfills,
             folder=folder,
         )
         self.venues = {
             name: Venue(kind, ExchangeSettings(symbols=SYMBOLS, **hosts[name], **exchange), shared)
             for name, kind in EXCHANGES.items()
         }
+
+    def tell(self, gap: Gap) -> None:
+        self.gap_log.append(gap)
 
     def _put(self, state: State) -> None:
         self.states[state.topic] = state
@@ -81,8 +95,12 @@ class Rig:
         return str(self.state(topic).get("state", ""))
 
     def messages(self, start: str = "") -> list[tuple[str, dict[str, Any]]]:
-        self.told += ((entry[0], json.loads(entry[1])) for entry in self.outbox.take(10**9))
+        self.drain()
         return [(topic, told) for topic, told in self.told if topic.startswith(start)]
+
+    def drain(self) -> None:
+        """Take what waits, as the publisher would."""
+        self.told += ((entry[0], json.loads(entry[1])) for entry in self.outbox.take(10**9))
 
     def status(self, name: str) -> str:
         return self.venues[name].status().status
@@ -108,6 +126,7 @@ class Rig:
                 last = next((seen[1:] for seen in reversed(self.status_log) if seen[1] == name), None)
                 if told != last:
                     self.status_log.append((monotonic(), *told))
+            self.drain()
             beats += 1
             await asyncio.sleep(0.05)
 

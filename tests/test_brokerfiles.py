@@ -58,10 +58,10 @@ def test_a_missing_template_is_said_plainly(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("root", [*STREAM_ROOTS, *STATE_ROOTS])
-def test_every_topic_root_is_in_the_access_list_of_all_three(root: str) -> None:
+def test_every_topic_root_is_in_the_access_list_of_all_four(root: str) -> None:
     acl = render_acl(AclValues(prefix="home/pi"))
     assert acl.count(f"topic readwrite home/pi/{root}/#") == 1
-    assert acl.count(f"topic read home/pi/{root}/#") == 2
+    assert acl.count(f"topic read home/pi/{root}/#") == 3
 
 
 @pytest.mark.real

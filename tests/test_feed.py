@@ -174,7 +174,7 @@ def test_a_trade_told_twice_is_numbered_once() -> None:
 def test_a_missing_trade_id_is_a_hole() -> None:
     bench = Bench()
     bench.feed.deliver([TRADE, replace(TRADE, id="10", number=10)], 0)
-    assert bench.feed.tapes["BTC-USDT"].sequence.holes(5 * S) == [(2, NOW, NOW)]
+    assert bench.feed.tapes["BTC-USDT"].sequence.holes(5 * S) == [(2, NOW, NOW, 8)]
 
 
 def test_a_closed_candle_is_a_stream_and_the_current_one_a_state() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+PROGRAMS = [f".ci/{name}" for name in ("run", "parts", "engine", "compose", "base", "image", "telegraf", "influxd")]
 LOCKS = sorted(ROOT.glob("requirements*.lock"))
 
 
@@ -42,7 +43,7 @@ def test_test_lock_agrees_with_the_run_lock() -> None:
 
 
 def test_files_that_are_run_can_be_run() -> None:
-    for name in (".ci/run", "scripts/venv", "scripts/system-package"):
+    for name in (*PROGRAMS, "scripts/venv", "scripts/system-package"):
         assert (ROOT / name).stat().st_mode & 0o111, name
 
 

@@ -128,7 +128,8 @@ def test_a_refused_message_is_parked_and_never_sent_again() -> None:
     assert refused is not None
     outbox.rewind(None)
     assert numbers(outbox.take(10)) == [1, 3]
-    assert outbox.drops() == [Dropped("prices/x/A-B", RUN, 2, 2, 2, 2, "refused")]
+    (drop,) = outbox.drops()
+    assert drop == Dropped("prices/x/A-B", RUN, 2, 2, 2, 2, "refused", refused[1], refused[1])
 
 
 def test_a_parked_message_in_the_middle_leaves_the_others_countable() -> None:
@@ -184,7 +185,7 @@ def test_the_logs_reach_is_told_in_seconds() -> None:
 def test_ranges_are_bounded_and_rather_claim_too_much() -> None:
     ranges = Ranges()
     for n in range(1, 4 * MAX_RANGES, 2):
-        ranges.add("t", 1, n, n, "refused")
+        ranges.add(("t", b"", 1, n, n, False), "refused")
     fetched = ranges.fetch()
     assert len(fetched) == MAX_RANGES
     assert fetched[-1].to_n == 4 * MAX_RANGES - 1

@@ -47,7 +47,7 @@ def test_the_example_that_an_error_shows_is_right(what: str) -> None:
         ("lost", b'{"topic":"a","run":1,"from_n":0,"to_n":3}', ">= 1"),
         ("lost", b'{"topic":"a","run":1,"from_n":1,"to_n":3,"from_ns":9,"to_ns":8}', "from_ns after to_ns"),
         ("ledgr", b"{}", "did you mean ledger?"),
-        ("dance", b"{}", "there are ledger, resend, gaps, lost, found"),
+        ("sing", b"{}", "there are ledger, resend, gaps, lost, found, backfill, cancel"),
         ("gaps", b" " * (MAX_PAYLOAD + 1), "at most 65536"),
     ],
 )
@@ -190,7 +190,7 @@ def test_lost_opens_a_gap_that_is_told() -> None:
     assert (gap.exchange, gap.channel, gap.cause, gap.state) == ("kucoin", "prices", "lost", "unfillable")
     assert (gap.from_ns, gap.to_ns, gap.symbols, gap.expected) == (2 * S, 6 * S, ["BTC-USDT"], 3)
     assert gap.lost == [{"topic": BTC, "run": RUN, "from_n": 3, "to_n": 5}]
-    assert gap.reason == "not in the store"
+    assert gap.reason == "not in the store; an exchange tells no past prices"
 
 
 def test_without_times_the_gap_spans_all_that_the_topic_published() -> None:

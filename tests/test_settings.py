@@ -72,10 +72,8 @@ def test_lists_are_parted_by_commas_or_json_in_variables() -> None:
 
 
 def test_levels_of_areas_keep_their_dots() -> None:
-    settings = given(
-        ["log.areas.bridge.session=debug"], {**NO_FILE, "TICKBRIDGE_LOG__AREAS__BRIDGE__FIRST_CANDLES": "error"}
-    )
-    assert settings.log.areas == {"bridge.session": "debug", "bridge.first_candles": "error"}
+    settings = given(["log.areas.bridge.session=debug"], {**NO_FILE, "TICKBRIDGE_LOG__AREAS__BRIDGE__FILLS": "error"})
+    assert settings.log.areas == {"bridge.session": "debug", "bridge.fills": "error"}
 
 
 def test_empty_text_takes_an_optional_setting_away(tmp_path: Path) -> None:
@@ -215,3 +213,7 @@ def test_home_folder_is_found_in_paths(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_autosave_is_the_brokers() -> None:
     template = (Path(__file__).parents[1] / "mosquitto" / "mosquitto.conf").read_text(encoding="utf-8")
     assert f"\nautosave_interval {AUTOSAVE_S:.0f}\n" in template
+
+
+def test_names_of_docker_images_are_no_settings() -> None:
+    load(environ={"TICKBRIDGE_CONFIG": "", "TICKBRIDGE_IMAGE": "a", "TICKBRIDGE_IMAGE_TELEGRAF": "b"})

@@ -37,7 +37,7 @@ def test_a_number_left_out_is_a_hole_after_some_patience() -> None:
     sequence.seen(1, 10, 0)
     sequence.seen(5, 20, 0)
     assert sequence.holes(S) == []
-    assert sequence.holes(2 * S) == [(3, 10, 20)]
+    assert sequence.holes(2 * S) == [(3, 10, 20, 2)]
     assert sequence.holes(9 * S) == []
 
 

@@ -92,6 +92,25 @@ class Bye(Struct, frozen=True):
     refused: bool = False
 
 
+class PastTrades(Struct, frozen=True):
+    """How REST tells trades that are over: at most `most` an answer.
+
+    `by_number`: from any number on, or from any time on within `window_ns`; else nothing but the newest.
+    """
+
+    most: int
+    by_number: bool = False
+    window_ns: int = 0
+
+
+class TradesFrom(Struct, frozen=True):
+    """Which trades REST is asked for: from a number on, or of [since_ns, until_ns). Neither: the newest."""
+
+    number: int | None = None
+    since_ns: int | None = None
+    until_ns: int | None = None
+
+
 class Look(Struct, frozen=True):
     """What REST says a symbol's newest tick is: compared with ours, never published."""
 
@@ -170,6 +189,10 @@ class Exchange(ABC):
     """Whether the whole-market ticker carries best bid and ask."""
     consecutive_trades: ClassVar[bool] = False
     """Whether a trade's number is its predecessor's plus one, so that a hole proves a loss."""
+    past_trades: ClassVar[PastTrades]
+    """How far REST tells trades that are over."""
+    intervals: ClassVar[frozenset[str]]
+    """The candles that REST tells."""
     max_frame_bytes: ClassVar[int] = 4 * 1024 * 1024
 
     def __init__(
@@ -249,6 +272,14 @@ class Exchange(ABC):
         """The candles in the answer, oldest first. Raises FrameError."""
 
     candles_per_request: ClassVar[int]
+
+    @abstractmethod
+    def trades_request(self, symbol: Symbol, start: TradesFrom) -> HttpRequest:
+        """Asks for trades, as far as `past_trades` goes: at most `past_trades.most` of them."""
+
+    @abstractmethod
+    def read_trades(self, symbol: Symbol, answer: bytes, received_ns: int) -> list[Trade]:
+        """The trades in the answer by number, with the ids that the live feed tells. Raises FrameError."""
 
     @classmethod
     def topics_per_symbol(cls, channels: frozenset[Channel]) -> int:

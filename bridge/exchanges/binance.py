@@ -28,13 +28,16 @@ from bridge.exchanges.base import (
     Look,
     Milliseconds,
     Outcome,
+    PastTrades,
     Refused,
+    TradesFrom,
     is_positive,
     reading,
     usable,
 )
 
 MS = 1_000_000
+HOUR_NS = 3_600_000_000_000
 STREAMS_PER_SUBSCRIBE = 100
 _WHOLE = "!miniTicker@arr"
 
@@ -73,6 +76,16 @@ class _AggTrade(Struct):
     T: Milliseconds
     m: bool
     E: Milliseconds | None = None
+
+
+class _PastTrade(Struct):
+    """One row of `GET /api/v3/aggTrades`: {"a":26129,"p":"0.016","q":"4.7","T":1498793709153,"m":true,…}."""
+
+    a: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
+    p: str
+    q: str
+    T: Milliseconds
+    m: bool
 
 
 class _KlineData(Struct):
@@ -191,6 +204,8 @@ class Binance(Exchange):
     whole_market_has_book = False
     consecutive_trades = True
     candles_per_request: ClassVar[int] = 1000
+    past_trades = PastTrades(most=1000, by_number=True, window_ns=HOUR_NS)
+    intervals = frozenset({"1m", "5m", "15m", "30m", "1h", "4h", "1d"})
 
     def __init__(
         self, catalogue: Catalogue, channels: frozenset[Channel], *, whole: bool = False, hosts: Hosts | None = None
@@ -368,6 +383,24 @@ class Binance(Exchange):
                 answer, type=list[tuple[Milliseconds, str, str, str, str, str, int, str, Raw, Raw, Raw, Raw]]
             )
             return [Candle(symbol, received_ns, interval, r[0] * MS, *r[1:6], r[7], closed=True) for r in rows]
+
+    def trades_request(self, symbol: Symbol, start: TradesFrom) -> HttpRequest:
+        span = ""
+        if start.number is not None:
+            span = f"&fromId={start.number}"
+        elif start.since_ns is not None:
+            until_ns = start.since_ns + HOUR_NS if start.until_ns is None else start.until_ns
+            span = f"&startTime={start.since_ns // MS}&endTime={max(start.since_ns, until_ns - 1) // MS}"
+        native = quote(self.catalogue.native(symbol), safe="")
+        url = f"{self.at.rest}/api/v3/aggTrades?symbol={native}{span}&limit={self.past_trades.most}"
+        return HttpRequest(url, weight=4)
+
+    def read_trades(self, symbol: Symbol, answer: bytes, received_ns: int) -> list[Trade]:
+        with reading("aggTrades"):
+            rows = sorted(msgspec.json.decode(answer, type=list[_PastTrade]), key=lambda row: row.a)
+            return [
+                Trade(symbol, received_ns, str(r.a), "sell" if r.m else "buy", r.p, r.q, r.T * MS, r.a) for r in rows
+            ]
 
 
 def _kinds(channels: frozenset[Channel]) -> list[str]:

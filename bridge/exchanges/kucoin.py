@@ -5,15 +5,16 @@ Source: KuCoin's API documentation, "Classic" WebSocket feed, and recorded frame
 
 from collections.abc import Iterator, Sequence
 from hashlib import sha1
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 from urllib.parse import quote
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from bridge.errors import FeedRefused, FrameError
 from bridge.events import Candle, Channel, Digits, Instrument, Stats, Symbol, Tick, Trade
 from bridge.exchanges.base import (
+    MAX_INTEGER,
     UNREADABLE,
     Acked,
     Bye,
@@ -27,9 +28,11 @@ from bridge.exchanges.base import (
     Look,
     Milliseconds,
     Outcome,
+    PastTrades,
     Pong,
     Refused,
     Send,
+    TradesFrom,
     integer,
     reading,
     usable,
@@ -83,6 +86,17 @@ class _MatchData(Struct):
 
 class _Match(Struct):
     data: _MatchData
+
+
+class _PastTrade(Struct):
+    """One row of `GET /api/v1/market/histories`: {"sequence":"11067996711960577","price":"67523","size":"0.003",
+    "side":"buy","time":1729843222921000000}; `sequence` is the live feed's `tradeId`, `time` in ns."""
+
+    sequence: str
+    price: str
+    size: str
+    side: str
+    time: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
 
 
 class _CandlesData(Struct):
@@ -175,6 +189,8 @@ class KuCoin(Exchange):
     hosts = Hosts(rest="https://api.kucoin.com")
     whole_market_channels = frozenset({Channel.TICKER})
     candles_per_request: ClassVar[int] = 1500
+    past_trades = PastTrades(most=100)
+    intervals = frozenset({"1m", "5m", "15m", "30m", "1h", "4h", "1d"})
 
     def __init__(
         self, catalogue: Catalogue, channels: frozenset[Channel], *, whole: bool = False, hosts: Hosts | None = None
@@ -246,7 +262,7 @@ class KuCoin(Exchange):
             return self.stranger(frame.data.symbol, Channel.CANDLES)
         if not frame.topic.endswith("_1min"):
             return []
-        return [_candle(symbol, frame.data.candles, received_ns, closed=None)]
+        return [_candle(symbol, frame.data.candles, received_ns, "1m", closed=None)]
 
     def _summed(self, row: _SnapshotRow, received_ns: int) -> list[Outcome]:
         symbol = self.catalogue.symbol_of.get(row.symbol)
@@ -327,10 +343,25 @@ class KuCoin(Exchange):
     def read_candles(self, symbol: Symbol, interval: str, answer: bytes, received_ns: int) -> list[Candle]:
         with reading("candles"):
             rows = msgspec.json.decode(_data(answer), type=list[tuple[str, str, str, str, str, str, str]])
-            return [_candle(symbol, row, received_ns, closed=True) for row in reversed(rows)]
+            return [_candle(symbol, row, received_ns, interval, closed=True) for row in reversed(rows)]
+
+    def trades_request(self, symbol: Symbol, start: TradesFrom) -> HttpRequest:
+        native = quote(self.catalogue.native(symbol), safe="")
+        return HttpRequest(f"{self.at.rest}/api/v1/market/histories?symbol={native}", weight=3)
+
+    def read_trades(self, symbol: Symbol, answer: bytes, received_ns: int) -> list[Trade]:
+        with reading("histories"):
+            told = [(integer(row.sequence), row) for row in msgspec.json.decode(_data(answer), type=list[_PastTrade])]
+            told.sort(key=lambda one: one[0])
+            return [
+                Trade(symbol, received_ns, row.sequence, row.side, row.price, row.size, row.time, number)
+                for number, row in told
+            ]
 
 
-_TYPES = {"1m": "1min"}
+_TYPES = {
+    "1m": "1min", "5m": "5min", "15m": "15min", "30m": "30min", "1h": "1hour", "4h": "4hour", "1d": "1day",
+}  # fmt: skip
 _LISTED = frozenset({Channel.TICKER, Channel.TRADES})
 """Channels whose topic takes a comma list; the others are documented with one symbol a topic."""
 _TOPIC = {
@@ -366,11 +397,16 @@ def _tick(symbol: Symbol, told: _TickerData, received_ns: int) -> Tick:
 
 
 def _candle(
-    symbol: Symbol, row: tuple[str, str, str, str, str, str, str], received_ns: int, *, closed: bool | None
+    symbol: Symbol,
+    row: tuple[str, str, str, str, str, str, str],
+    received_ns: int,
+    interval: str,
+    *,
+    closed: bool | None,
 ) -> Candle:
     """KuCoin's order is start (s), open, close, high, low, volume, turnover."""
     start, open_, close, high, low, volume, turnover = row
-    return Candle(symbol, received_ns, "1m", _seconds(start) * S, open_, high, low, close, volume, turnover, closed)
+    return Candle(symbol, received_ns, interval, _seconds(start) * S, open_, high, low, close, volume, turnover, closed)
 
 
 def _instrument(row: _Row) -> Instrument:

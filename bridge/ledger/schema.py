@@ -22,6 +22,8 @@ CREATE TABLE gaps(id TEXT PRIMARY KEY, from_ns INTEGER NOT NULL, to_ns INTEGER, 
     body BLOB NOT NULL);
 """
 """Rows of one run lie together, so that a save touches few pages. `fill` is '' for live messages."""
+ADDED = "CREATE TABLE IF NOT EXISTS covered(topic TEXT PRIMARY KEY, spans BLOB NOT NULL) WITHOUT ROWID"
+"""Came later: a file without it gets it, and a program that does not know it leaves it alone."""
 CURES = {
     "SQLITE_BUSY": "is in use by another bridge: stop that one, or give this one its own data_dir",
     "SQLITE_FULL": "cannot be written, the disk is full: make room",
@@ -73,6 +75,7 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
         age = "a newer" if version > VERSION else "an older"
         cure = "use that one, or move the file away and a new one is made"
         raise StoreError(f"{path} is of {age} Tickbridge (schema {version}, this one knows {VERSION}): {cure}")
+    db.execute(ADDED)
     db.execute("COMMIT")
     db.execute("PRAGMA journal_mode=TRUNCATE")
     db.execute("PRAGMA synchronous=FULL")

@@ -4,7 +4,7 @@ All calls block (they wait for the disk) and may come from any thread; one that 
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from bridge.coverage import Span
 from bridge.gaps import Stopped
 from bridge.ledger.rows import Job, Published, Query, Run
 from bridge.ledger.schema import connect, using
@@ -27,6 +28,7 @@ MAX_GAPS = 10_000
 _encode = msgspec.json.encode
 _gap = msgspec.json.Decoder(Gap).decode
 _job = msgspec.json.Decoder(Job).decode
+_spans = msgspec.json.Decoder(list[Span]).decode
 
 
 class Ledger:
@@ -52,7 +54,13 @@ class Ledger:
             self._put_gaps(db, gaps)
 
     def save(
-        self, run: int, known_ns: int, rows: Sequence[Published], gaps: Sequence[Gap], jobs: Sequence[Job] = ()
+        self,
+        run: int,
+        known_ns: int,
+        rows: Sequence[Published],
+        gaps: Sequence[Gap],
+        jobs: Sequence[Job] = (),
+        covered: Mapping[str, Sequence[Span]] | None = None,
     ) -> None:
         """What has changed. `known_ns`: until then everything published was with the broker."""
         with self._writing() as db:
@@ -63,6 +71,8 @@ class Ledger:
             db.executemany(
                 "INSERT INTO jobs VALUES(?, ?, ?) ON CONFLICT(id) DO UPDATE SET body=excluded.body", jobs_told
             )
+            stretches = [(topic, _encode(spans)) for topic, spans in (covered or {}).items()]
+            db.executemany("INSERT OR REPLACE INTO covered VALUES(?, ?)", stretches)
 
     def end(self, run: int, ended_ns: int, how: str) -> None:
         """The run ended by intent. `how`: stopped, or clock (another run follows at once, so nothing is missing)."""
@@ -124,6 +134,10 @@ class Ledger:
         )
         reasons = ("the bridge was stopped", "the bridge was killed or lost its power")
         return [Stopped(exchange, channel, at_ns, reasons[killed]) for exchange, channel, at_ns, killed in found]
+
+    def covered(self) -> dict[str, list[Span]]:
+        """Which stretches of time of each candle topic were told, over all runs."""
+        return {topic: _spans(spans) for topic, spans in self._read("SELECT topic, spans FROM covered")}
 
     def known_until(self, since_ns: int) -> dict[str, int]:
         """The newest row's time per topic, over all runs that lived after `since_ns`."""

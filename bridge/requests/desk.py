@@ -7,13 +7,22 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from bridge import topics
+from bridge.fills import Backfill, Backfills, Unwilling
 from bridge.gap_book import Kind
 from bridge.gaps import Gaps, Loss
 from bridge.ledger import Published, Query, Run, Tally
 from bridge.lost import Lost, LostRanges, Mark
 from bridge.outbox import Entry
-from bridge.requests.wanted import BadRequest, GapsWanted, LedgerWanted, RangeWanted, Wanted
-from bridge.topics import LISTED, Gap, Topics
+from bridge.requests.wanted import (
+    BackfillWanted,
+    BadRequest,
+    CancelWanted,
+    GapsWanted,
+    LedgerWanted,
+    RangeWanted,
+    Wanted,
+)
+from bridge.topics import LISTED, Gap, Missing, Topics
 
 PAGE_ROWS = 200
 Answer = dict[str, Any]
@@ -49,6 +58,8 @@ class Desk(Struct):
     tell: Callable[[Gap], None]
     sent: Callable[[], None]
     run: Callable[[], int | None]
+    backfills: Backfills
+    uncover: Callable[[str, int, int], None]
 
     def look_up(self, wanted: Wanted, past: Past) -> Found:
         """What the answer needs of the ledger's file: nothing, mostly. May block. Raises StoreError."""
@@ -67,6 +78,10 @@ class Desk(Struct):
                 return self._ledger(wanted, past, runs)
             case GapsWanted():
                 return self._listed(wanted)
+            case BackfillWanted():
+                return [self._backfill(wanted)]
+            case CancelWanted():
+                return [self._cancel(wanted)]
             case RangeWanted():
                 self.refresh()
                 row = self._published(wanted, past)
@@ -92,6 +107,24 @@ class Desk(Struct):
         found = self.gaps.select(wanted.exchange, wanted.state, wanted.from_ns, wanted.to_ns)
         return _pages((gap_told(gap) for gap in found), {"forgotten": self.gaps.forgotten or None})
 
+    # --- backfills ----------------------------------------------------------------------------------
+    def _backfill(self, wanted: BackfillWanted) -> Answer:
+        """Taken in, its job's state is told on `jobs/`."""
+        symbols = tuple(sorted(set(wanted.symbols)))
+        asked = Backfill(wanted.exchange, wanted.interval, wanted.from_ns, wanted.to_ns, symbols, wanted.again)
+        try:
+            job = self.backfills.start(asked)
+        except Unwilling as error:
+            raise BadRequest(f"backfill: {error}") from error
+        return {"ok": True, "job": job.id, "state": job.state, "total": job.total}
+
+    def _cancel(self, wanted: CancelWanted) -> Answer:
+        try:
+            job = self.backfills.cancel(wanted.job)
+        except Unwilling as error:
+            raise BadRequest(f"cancel: {error}") from error
+        return {"ok": True, "job": job.id, "state": job.state}
+
     # --- ranges -------------------------------------------------------------------------------------
     def _resend(self, wanted: RangeWanted, row: Published) -> Answer:
         """Send again what the log still holds, as far as there is room: live messages go first."""
@@ -112,10 +145,15 @@ class Desk(Struct):
         kind = Kind(exchange, channel, "lost", None if symbol is None else frozenset({symbol}))
         from_ns = row.first_ns if wanted.from_ns is None else wanted.from_ns
         to_ns = row.last_ns if wanted.to_ns is None else wanted.to_ns
-        loss = Loss(kind, from_ns, max(from_ns, to_ns), (wanted.lost,), wanted.reason)
+        places: tuple[Missing, ...] = ()
+        if channel == "trades" and symbol is not None and None not in (wanted.from_ns, wanted.to_ns):
+            places = (Missing(symbol, from_ns, to_ns),)
+        loss = Loss(kind, from_ns, max(from_ns, to_ns), (wanted.lost,), wanted.reason, places)
         gap = self.gaps.lose(loss, self.now_ns())
         if gap is None:
             return {"known": True}
+        if channel == "candles":
+            self.uncover(wanted.topic, from_ns, max(from_ns, to_ns) + 1)
         self.tell(gap)
         return {"gap": gap.id}
 

@@ -14,6 +14,7 @@ from bridge.topics import MAX_TOPIC_BYTES, REQUESTS
 
 MAX_PAYLOAD = 64 * 1024
 MAX_NAME = 200
+MAX_SYMBOLS = 2000
 
 Text = Annotated[str, Meta(max_length=MAX_NAME)]
 Topic = Annotated[str, Meta(min_length=1, max_length=MAX_TOPIC_BYTES)]
@@ -105,7 +106,35 @@ class RangeWanted(Struct, frozen=True, forbid_unknown_fields=True):
         return Query(self.run, self.fill, self.topic)
 
 
-Wanted = LedgerWanted | GapsWanted | RangeWanted
+class BackfillWanted(Struct, frozen=True, forbid_unknown_fields=True, rename={"from_ns": "from", "to_ns": "to"}):
+    """Candles that open between two times in ns, the second one exclusive. No symbols: all; patterns like *-USDT do.
+
+    `again`: what was told before, too.
+    """
+
+    exchange: Text
+    from_ns: Time
+    to_ns: Time
+    symbols: Annotated[list[Text], Meta(max_length=MAX_SYMBOLS)] = []
+    interval: Text = "1m"
+    again: bool = False
+
+    @property
+    def query(self) -> None:
+        return None
+
+
+class CancelWanted(Struct, frozen=True, forbid_unknown_fields=True):
+    """A job that is to end: a backfill."""
+
+    job: Text
+
+    @property
+    def query(self) -> None:
+        return None
+
+
+Wanted = LedgerWanted | GapsWanted | RangeWanted | BackfillWanted | CancelWanted
 _RANGE = '{"topic":"prices/kucoin/BTC-USDT","run":1743147000123,"from_n":4711,"to_n":4715}'
 EXAMPLES: Mapping[str, str] = {
     "ledger": '{"run":1743147000123,"exchange":"kucoin"} or {}',
@@ -113,12 +142,21 @@ EXAMPLES: Mapping[str, str] = {
     "resend": _RANGE,
     "lost": _RANGE,
     "found": _RANGE,
+    "backfill": '{"exchange":"kucoin","symbols":["BTC-USDT"],"from":1743147000000000000,"to":1743233400000000000}',
+    "cancel": '{"job":"1743147000123-kucoin-backfill-1"}',
 }
 _DECODERS: Mapping[
-    str, msgspec.json.Decoder[LedgerWanted] | msgspec.json.Decoder[GapsWanted] | msgspec.json.Decoder[RangeWanted]
+    str,
+    msgspec.json.Decoder[LedgerWanted]
+    | msgspec.json.Decoder[GapsWanted]
+    | msgspec.json.Decoder[RangeWanted]
+    | msgspec.json.Decoder[BackfillWanted]
+    | msgspec.json.Decoder[CancelWanted],
 ] = {
     "ledger": msgspec.json.Decoder(LedgerWanted),
     "gaps": msgspec.json.Decoder(GapsWanted),
+    "backfill": msgspec.json.Decoder(BackfillWanted),
+    "cancel": msgspec.json.Decoder(CancelWanted),
     **dict.fromkeys(("resend", "lost", "found"), msgspec.json.Decoder(RangeWanted)),
 }
 assert set(_DECODERS) == set(EXAMPLES) == set(REQUESTS)

@@ -56,12 +56,13 @@ def kline(bar: Bar, now_ms: int, *, closed: bool) -> str:
     )
 
 
-def kline_row(bar: Bar) -> list[object]:
+def kline_row(bar: Bar, minutes: int = 1) -> list[object]:
     """One row of `GET /api/v3/klines`."""
     start = bar.open_s * 1000
+    end = start + minutes * MINUTE_MS - 1
     return [
-        start, bar.open, bar.high, bar.low, bar.close, bar.volume, start + MINUTE_MS - 1, bar.turnover, bar.count,
-        bar.taker_volume, bar.taker_turnover, "0",
+        start, bar.open, bar.high, bar.low, bar.close, bar.volume, end, bar.turnover, bar.count, bar.taker_volume,
+        bar.taker_turnover, "0",
     ]  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from time import time_ns
 import msgspec
 
 from bridge.simulator import binance_frames as frames
+from bridge.simulator.bars import gathered
 from bridge.simulator.port import Answer, Denied, Query
 from bridge.simulator.values import Deal, Listing, Source
 
@@ -13,6 +14,7 @@ MS = 1_000_000
 DEFAULT_ROWS, MAX_ROWS = 500, 1000
 MAX_SYMBOLS = 10_000
 HOUR_MS = 3_600_000
+_MINUTES = {"1m": 1, "5m": 5, "15m": 15, "30m": 30, "1h": 60, "4h": 240, "1d": 1440}
 
 
 class BinanceRest:
@@ -20,6 +22,10 @@ class BinanceRest:
 
     def __init__(self, listings: Mapping[str, Listing], source: Source) -> None:
         self.rows: list[object] | None = None
+        self.most_trades = MAX_ROWS
+        """A fault: it tells fewer trades at once than it says."""
+        self.forgets_below = 0
+        """A fault: it knows no trade with a lower id."""
         self._listings, self._source = listings, source
         self.routes: dict[tuple[str, str], Answer] = {
             ("GET", "/api/v3/exchangeInfo"): self._info,
@@ -39,18 +45,22 @@ class BinanceRest:
     def _klines(self, query: Query) -> object:
         """Ascending. No times: the newest; startTime alone: the oldest from there."""
         native, limit = self._known(query), _limit(query)
-        if query.get("interval") != "1m":
+        minutes = _MINUTES.get(query.get("interval", ""))
+        if minutes is None:
             raise _bad(-1120, "Invalid interval.")
+        step_ms = minutes * 60_000
         until_ms = _number(query, "endTime", _now_ms()) + 1
-        since_ms = _number(query, "startTime", until_ms - limit * 60_000)
+        since_ms = _number(query, "startTime", until_ms - limit * step_ms)
         if "startTime" in query:
-            until_ms = min(until_ms, since_ms + limit * 60_000)
-        bars = self._source.bars(native, -(-since_ms // 1000), -(-until_ms // 1000), flat=True)
-        return [frames.kline_row(bar) for bar in bars[-limit:]]
+            until_ms = min(until_ms, since_ms + limit * step_ms)
+        since_ms, until_ms = (-(-edge // step_ms) * step_ms for edge in (since_ms, until_ms))
+        bars = gathered(self._source.bars(native, since_ms // 1000, until_ms // 1000, flat=True), minutes)
+        return [frames.kline_row(bar, minutes) for bar in bars[-limit:]]
 
     def _agg_trades(self, query: Query) -> object:
         """Ascending: from an id, or within times (ms, both inclusive), else the newest."""
-        trades, limit = self._source.trades(self._known(query)), _limit(query)
+        trades, limit = self._source.trades(self._known(query)), min(_limit(query), self.most_trades)
+        trades = [one for one in trades if one.id >= self.forgets_below] if self.forgets_below else trades
         if "fromId" in query:
             first = _number(query, "fromId", 0)
             chosen = [one for one in trades if one.id >= first][:limit]
@@ -102,6 +112,8 @@ class BinanceRest:
 def _within(trades: list[Deal], query: Query) -> list[Deal]:
     since = _number(query, "startTime", 0)
     until = _number(query, "endTime", since + HOUR_MS if since else _now_ms())
+    if since and until - since > HOUR_MS:
+        raise _bad(-1127, "More than 1 hour between startTime and endTime.")
     return [one for one in trades if since <= one.time_ms <= until]
 
 

@@ -46,6 +46,12 @@ class Faults:
         """These symbols (native names) are told no more."""
         self.rest_status: int | None = None
         """All of REST answers with this HTTP status."""
+        self.rest_only = ""
+        """REST faults strike only paths that contain this."""
+        self.rest_garbage = self.rest_halves = 0
+        """So many REST answers to come are nonsense, or break off in the middle."""
+        self.rest_delay_s = 0.0
+        """REST answers so late."""
         self.ws_status: int | None = None
         """The websocket handshake is answered with this HTTP status."""
         self.retry_after_s: int | None = None
@@ -70,6 +76,7 @@ class Faults:
         """End all lasting faults, forget those to come."""
         self.stalled = self.ignore_pings = self.refuse_tokens = False
         self.rest_status = self.ws_status = self.retry_after_s = None
+        self.rest_only, self.rest_garbage, self.rest_halves, self.rest_delay_s = "", 0, 0, 0.0
         self.silent_symbols.clear()
         self._strikes.clear()
         self.deaf = False
@@ -94,6 +101,21 @@ class Faults:
         self._deaf = value
         for line in self._lines():
             line.listen(hears=not value)
+
+    # --- faults of REST -----------------------------------------------------------------------------
+    def strikes_rest(self, path: str) -> bool:
+        """Whether REST faults are meant for this path."""
+        return self.rest_only in path
+
+    def damaged(self, body: bytes) -> bytes:
+        """What becomes of a REST answer's body."""
+        if self.rest_garbage:
+            self.rest_garbage -= 1
+            return GARBAGE
+        if self.rest_halves:
+            self.rest_halves -= 1
+            return body[: len(body) // 2]
+        return body
 
     # --- faults of one frame ------------------------------------------------------------------------
     @property

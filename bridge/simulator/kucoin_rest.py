@@ -6,10 +6,12 @@ from secrets import token_urlsafe
 from time import monotonic, time_ns
 
 from bridge.simulator import kucoin_frames as frames
+from bridge.simulator.bars import gathered
 from bridge.simulator.port import Answer, Denied, Query
 from bridge.simulator.values import Listing, Source
 
 MAX_CANDLES = 1500
+_MINUTES = {"1min": 1, "5min": 5, "15min": 15, "30min": 30, "1hour": 60, "4hour": 240, "1day": 1440}
 MAX_TRADES = 100
 MAX_TOKENS = 1000
 MS = 1_000_000
@@ -69,11 +71,13 @@ class KuCoinRest:
     def _candles(self, query: Query) -> object:
         """Newest first, [startAt, endAt) in s."""
         native = self._known(query)
-        if query.get("type") != "1min":
+        minutes = _MINUTES.get(query.get("type", ""))
+        if minutes is None:
             raise _bad("type")
         until_s = _number(query, "endAt") or time_ns() // 1_000_000_000 + 60
-        since_s = max(_number(query, "startAt"), until_s - 60 * MAX_CANDLES)
-        bars = self._source.bars(native, since_s, until_s, flat=False)
+        since_s = max(_number(query, "startAt"), until_s - 60 * minutes * MAX_CANDLES)
+        since_s, until_s = (-(-edge // (60 * minutes)) * 60 * minutes for edge in (since_s, until_s))
+        bars = gathered(self._source.bars(native, since_s, until_s, flat=False), minutes)
         return _good([frames.candle_row(bar) for bar in reversed(bars)])
 
     def _histories(self, query: Query) -> object:

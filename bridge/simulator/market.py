@@ -85,7 +85,7 @@ class Pair:
         minute = start_ns // MINUTE_NS
         lively = listing.weight >= 1
         self._chart = Chart(self._path, minute, 1500 if lively else 300)
-        self.deals: deque[Deal] = deque(maxlen=2000 if lively else 100)
+        self.deals: deque[Deal] = deque(maxlen=20_000 if lively else 1000)
         self._mid = self._path.price(minute)
         self._seq = 10**9 + minute * 997
         self._id = minute * MINUTE_S

@@ -2,10 +2,12 @@
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from time import monotonic
 from typing import ClassVar
 
+import msgspec
 from aiohttp import WSMsgType, web
 
 from bridge.simulator.faults import Faults
@@ -33,6 +35,8 @@ class Venue(ABC):
         self.truth = Truth(remembered)
         self.subscribers: dict[str, dict[Line, None]] = {}
         self.connections = 0
+        self.asked: Counter[str] = Counter()
+        """REST calls answered, by path."""
         self.now_ns = 0
         self.player: Player | None = None
         self.port = Port(self.name, self._handle)
@@ -141,15 +145,20 @@ class Venue(ABC):
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await self._serve_line(request)
-        if self.faults.rest_status is not None:
+        struck = self.faults.strikes_rest(request.path)
+        if struck and self.faults.rest_delay_s:
+            await asyncio.sleep(self.faults.rest_delay_s)
+        if struck and self.faults.rest_status is not None:
             return self._refuse(self.faults.rest_status)
         answer = self.routes.get((request.method, request.path))
         if answer is None:
             return reply(404, self.denial(404))
+        self.asked[request.path] += 1
         try:
-            return reply(200, answer(request.query))
+            told = answer(request.query)
         except Denied as denied:
             return reply(denied.status, denied.body)
+        return reply(200, self.faults.damaged(msgspec.json.encode(told)) if struck else told)
 
     def _refuse(self, status: int) -> web.Response:
         headers = {} if self.faults.retry_after_s is None else {"Retry-After": str(self.faults.retry_after_s)}

@@ -9,7 +9,7 @@ from bridge.errors import TickbridgeError
 from bridge.up.folder import make_writable, trouble, write_whole
 
 USERS = "users"
-NAMES = ("bridge", "dashboard", "guest")
+NAMES = ("bridge", "dashboard", "telegraf", "guest")
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 """Without the letters that are taken for others when a password is read aloud or typed from a screen."""
 LENGTH = 16

@@ -15,7 +15,7 @@ from paho.mqtt.properties import Properties
 from bridge.errors import BrokerLost, TickbridgeError
 from bridge.settings import Settings
 from bridge.topics import Topics
-from dashboard.audit.values import Book, GapTold, Number, Published, RunTold
+from dashboard.audit.values import Book, GapTold, Number, Published, RunTold, parts
 from dashboard.broker import Inbox, passing_client
 
 ANSWER_S = 5.0
@@ -140,11 +140,12 @@ class Asking:
         return _read(decode, b"[" + b",".join(bytes(row) for page in pages for row in page.rows) + b"]") or []
 
     def _rows(self, pages: list[bytes]) -> list[Published]:
-        """Rows with topics that have lost their prefix; what has another one is not ours."""
+        """Rows with topics that have lost their prefix; what has another one, or is no stream, is not ours."""
         prefix = self._names.prefix
         rows = [_read(_published, row) for page in pages for row in _page(page).rows]
         ours = (row for row in rows if row.topic.startswith(prefix))
-        return [msgspec.structs.replace(row, topic=row.topic.removeprefix(prefix)) for row in ours]
+        plain = (msgspec.structs.replace(row, topic=row.topic.removeprefix(prefix)) for row in ours)
+        return [row for row in plain if parts(row.topic) is not None]
 
     async def _pages(self, what: str, fields: Mapping[str, Any]) -> list[bytes]:
         """The pages of one answer. Raises BridgeAway, BridgeRefuses or BrokerLost."""

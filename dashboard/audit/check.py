@@ -8,11 +8,12 @@ from typing import TypeVar
 from dashboard.audit.claims import SLACK_NS, Claim
 from dashboard.audit.ranges import missing
 from dashboard.audit.verdicts import Verdict, at_once, bounds, judge
-from dashboard.history.base import History, Numbered, Span
+from dashboard.history.base import END_OF_TIME_NS, History, Numbered, Span
 
 MOST_AT_ONCE = 8
 """Questions that a store is asked at the same time."""
 MOST_N = 2**63 - 1
+MS_NS = 1_000_000
 T = TypeVar("T")
 
 
@@ -22,10 +23,13 @@ class Checker:
     def __init__(self, history: History, holds: Mapping[str, int]) -> None:
         self._history = history
         self._holds = holds
+        self._runs: list[int] = []
         self._gate = asyncio.Semaphore(MOST_AT_ONCE)
 
     async def check(self, claims: Iterable[Claim]) -> list[Verdict]:
         """A verdict for every claim. Raises StoreError."""
+        claims = list(claims)
+        self._runs = sorted({claim.sequence.run for claim in claims if claim.sequence.run is not None})
         groups: dict[tuple[str, int | None, str | None], list[Claim]] = defaultdict(list)
         for claim in claims:
             groups[claim.kind, claim.sequence.run, claim.sequence.fill].append(claim)
@@ -43,11 +47,17 @@ class Checker:
         from_ns = min(claim.span.from_ns or 0 for claim in group)
         if all(claim.from_start for claim in group):
             from_ns = max(from_ns, min(claim.first_ns for claim in group) - slack_ns)
-        span = Span(1, max(0, from_ns), max(claim.span.to_ns for claim in group))
+        to_ns = min(max(claim.span.to_ns for claim in group), self._next_run_ns(run) + slack_ns)
+        span = Span(1, max(0, from_ns), to_ns)
         if fill is not None:
             return await self._history.fill_numbered(kind, fill, span)
         assert run is not None
         return await self._history.numbered(kind, run, span)
+
+    def _next_run_ns(self, run: int | None) -> int:
+        """When the next run began: a run is its beginning in ms."""
+        later = next((one for one in self._runs if run is not None and one > run), None)
+        return END_OF_TIME_NS // 2 if later is None else later * MS_NS
 
     async def _examine(self, claim: Claim) -> Verdict:
         """Look at a claim's rows."""

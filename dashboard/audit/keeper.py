@@ -13,7 +13,7 @@ from dashboard.audit.asking import Asking, BridgeAway, BridgeRefuses, Told, aski
 from dashboard.audit.claims import SLACK_NS
 from dashboard.audit.ranges import Pair, common, joined, size
 from dashboard.audit.repairs import MOST_LOST, MOST_TRIES, Counts, Hole
-from dashboard.audit.trail import Trail
+from dashboard.audit.trail import Track, Trail
 from dashboard.audit.values import range_told
 from dashboard.broker import backoff_s
 from dashboard.history.base import END_OF_TIME_NS, MINUTE_NS, History, Sequence, Span
@@ -27,7 +27,7 @@ MOST_HOLES = 500
 MOST_REQUESTS = 20
 """Resends and reports of one round."""
 SHARE = 50
-"""A round that took long is followed by a pause so many times as long."""
+"""What a round took of the store's time is followed by a pause so many times as long."""
 LONGEST_PAUSE_S = 120.0
 LATE_S = 60.0
 """A proof that lies so much further back than usual is told to be late."""
@@ -65,32 +65,32 @@ class Keeper:
             try:
                 async with asking(self._settings, CLIENT) as bridge:
                     while True:
-                        await asyncio.sleep(await self._round(bridge))
+                        await asyncio.sleep(await self.round(bridge))
                         tries = 0
             except BrokerLost as error:
                 self._say("waiting", f"the broker is away: {error}")
             await asyncio.sleep(self._keep.every_s + backoff_s(tries))
             tries += 1
 
-    async def _round(self, bridge: Asking) -> float:
+    async def round(self, bridge: Asking) -> float:
         """One look; how long to wait for the next."""
-        began_s = time.monotonic()
         try:
             await self.look(bridge)
+            return min(LONGEST_PAUSE_S, max(self._keep.every_s, self._cost_s * SHARE))
         except (BridgeAway, BridgeRefuses) as error:
             self.counts.unreadable += "cannot be read" in str(error)
             self._version = None
             self._say("waiting", str(error))
         except StoreError as error:
             self._say("late", f"the store is away: {error}")
-        self._cost_s = time.monotonic() - began_s
-        return min(LONGEST_PAUSE_S, max(self._keep.every_s, self._cost_s * SHARE))
+        return self._keep.every_s
 
     # --- one look -----------------------------------------------------------------------------------
     async def look(self, bridge: Asking) -> None:
         """Ledger, store, repair. Raises BridgeAway, BridgeRefuses, BrokerLost or StoreError: the next look goes on."""
         holds = await self._history.holds()
         await self._read_ledger(bridge, holds)
+        began_s = time.monotonic()
         for (kind, run), from_ns in self._trail.open_runs().items():
             counted = await self._history.numbered(kind, run, Span(1, from_ns))
             self.counts.proven += self._trail.compare(counted)
@@ -98,6 +98,7 @@ class Keeper:
             counted = await self._history.fill_numbered(kind, fill, Span(1, first_ns, last_ns + 1))
             self.counts.proven += self._trail.compare(counted)
         await self._look_at_rows()
+        self._cost_s = time.monotonic() - began_s
         await self._repair(bridge)
         await self._look_for_lost(bridge)
         self._checked_ns = self._now_ns()
@@ -125,6 +126,8 @@ class Keeper:
 
     async def _look_at_rows(self) -> None:
         """Counts do not prove it: which numbers are there?"""
+        for track in self._trail.unclear():
+            self._trail.seen(track, await self._behind(track))
         for track, due in self._trail.suspects(self._now_ns())[:MOST_LOOKS]:
             if len(self._holes) >= MOST_HOLES:
                 return
@@ -132,19 +135,23 @@ class Keeper:
                 await self._find_beginning(track)
             proven = track.proven or 0
             from_ns, to_ns = track.between((proven + 1, due))
-            span = _around(track.sequence, from_ns, END_OF_TIME_NS)
-            there = await self._history.numbers(track.sequence, proven + 1, MOST_N, span)
-            holes = self._trail.settle(track, there, due)
+            holes = self._trail.settle(track, await self._behind(track), due)
             if holes and self._trail.is_overwritten(track):
                 continue
             self.counts.proven += due - proven - size(holes)
             if holes:
                 self._holes.append(Hole(track.sequence, joined(holes), from_ns, to_ns))
 
-    async def _find_beginning(self, track: Any) -> None:
+    async def _behind(self, track: Track) -> list[Pair]:
+        """Which numbers behind the proven ones are there."""
+        mark = track.first_open() or track.marks[-1]
+        span = _around(track.sequence, mark.before_ns, END_OF_TIME_NS)
+        return await self._history.numbers(track.sequence, (track.proven or 0) + 1, MOST_N, span)
+
+    async def _find_beginning(self, track: Track) -> None:
         """Where the store's rows of the last minutes begin."""
-        run = track.sequence.run
-        from_ns = track.marks[0].before_ns
+        run, from_ns = track.sequence.run, track.marks[0].before_ns
+        assert run is not None
         before, _ = await self._history.edges(track.sequence.topic, run, Span(1, from_ns, from_ns))
         track.proven = before or 0
 
@@ -257,13 +264,16 @@ class Keeper:
         return {**told, "count": hole.count, "from_ns": hole.from_ns, "to_ns": hole.to_ns, "tries": hole.tries}
 
     def _judge(self) -> None:
-        behind_s = (self._trail.at_ns - self.complete_until_ns()) / 1e9
+        until_ns = self.complete_until_ns()
+        behind_s = (self._trail.at_ns - max(until_ns, self._since_ns)) / 1e9
         if self._holes:
             self._say(
                 "repairing", f"{sum(hole.count for hole in self._holes)} messages are missing and asked for again"
             )
         elif behind_s > LATE_S + self._keep.every_s + self._keep.settle_s:
             self._say("late", f"the store is {behind_s:.0f} s behind; nothing is lost by that")
+        elif until_ns < min(self._since_ns, self._trail.at_ns):
+            self._say("starting", "what was published before the start is looked through")
         else:
             self._say("complete", "")
 

@@ -1,19 +1,17 @@
-"""Where the ledger is read: from the bridge while it lives, else from its file; and which store it is held against."""
+"""Where the ledger is read: from the bridge while it lives, else from its file."""
 
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from bridge.errors import BrokerLost, SettingsError, StoreError, TickbridgeError
+from bridge.errors import BrokerLost, StoreError, TickbridgeError
 from bridge.settings import Settings
 from bridge.topics import Topics
 from dashboard.audit.address import beside
 from dashboard.audit.asking import Asking, BridgeAway, asked_book, asking
 from dashboard.audit.ledger_file import LedgerInUse, read_ledger
 from dashboard.audit.values import Book, Window
-from dashboard.history.base import History
-from dashboard.history.reading import SqliteReading
 
 CLIENT = "audit-once"
 log = logging.getLogger(__name__)
@@ -22,13 +20,6 @@ log = logging.getLogger(__name__)
 def ledger_path(settings: Settings) -> Path:
     """Where the bridge of these settings keeps its ledger."""
     return settings.data_dir / "bridge" / f"ledger{settings.shard.replace('/', '-')}.db"
-
-
-def reading(settings: Settings) -> History:
-    """The store, only to be read, beside whoever writes it. Raises StoreError or SettingsError."""
-    if settings.history.store == "sqlite":
-        return SqliteReading(settings.data_dir / "history.sqlite", settings.history)
-    raise SettingsError(f"history.store = {settings.history.store}: there is no such store")
 
 
 @asynccontextmanager

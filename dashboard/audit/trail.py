@@ -73,6 +73,7 @@ class Trail:
         self._reach_ns = reach_ns
         self._tracks: dict[Numbers, Track] = {}
         self._seen: dict[str, int] = {}
+        self._unclear: dict[str, Track] = {}
 
     # --- the ledger's side --------------------------------------------------------------------------
     def note(self, rows: Iterable[Published], at_ns: int, holds: Mapping[str, int]) -> None:
@@ -140,14 +141,28 @@ class Trail:
         proven = 0
         for one in counted:
             track = self._tracks.get(one.sequence)
-            if track is None or one.count != one.greatest - one.least + 1:
+            if track is None:
                 continue
             before = one.least - 1 if track.proven is None else track.proven
-            if one.least <= before + 1:
+            if one.least <= before + 1 and one.count == one.greatest - one.least + 1:
                 proven += max(0, one.greatest - before)
                 self._stored(track, one.greatest)
                 track.advance(max(before, one.greatest))
+            elif not track.is_proven:
+                known = self._unclear.get(track.kind)
+                if known is None or known.marks[-1].at_ns <= track.marks[-1].at_ns:
+                    self._unclear[track.kind] = track
         return proven
+
+    def unclear(self) -> list[Track]:
+        """One topic of each root that has holes: how far the store has come there must be looked up by number."""
+        found, self._unclear = self._unclear, {}
+        return list(found.values())
+
+    def seen(self, track: Track, there: Sequence[Pair]) -> None:
+        """Take which numbers behind the proven ones are there."""
+        if there:
+            self._stored(track, there[-1][1])
 
     def suspects(self, now_ns: int) -> list[tuple[Track, int]]:
         """What should be there by now, up to which number, and is not proven."""
@@ -160,8 +175,7 @@ class Trail:
 
     def settle(self, track: Track, there: Sequence[Pair], due: int) -> list[Pair]:
         """Take which numbers are there: all up to `due` is settled by that. Returns what is missing of it."""
-        if there:
-            self._stored(track, there[-1][1])
+        self.seen(track, there)
         holes = missing(there, (track.proven or 0) + 1, due)
         track.advance(due)
         return holes

@@ -13,9 +13,10 @@ from bridge.topics import Topics
 from dashboard.audit.asking import Asking, asked_book
 from dashboard.audit.audit import Audit
 from dashboard.audit.mending import Mending
-from dashboard.audit.source import ledger, reading
+from dashboard.audit.source import ledger
 from dashboard.audit.values import Book, Report, Window
 from dashboard.audit.words import lines, verdict
+from dashboard.history import open_for_reading
 from dashboard.history.base import END_OF_TIME_NS, History
 from dashboard.times import read_time
 
@@ -55,7 +56,7 @@ def told(report: Report) -> dict[str, object]:
 
 async def audited(settings: Settings, window: Window, wish: Wish) -> Report:
     """One audit, and its repair if that is wished."""
-    history = reading(settings)
+    history = open_for_reading(settings)
     try:
         async with ledger(settings, window, wish.ledger) as (book, bridge):
             return await _audit(settings, history, (book, bridge), window, repair=wish.repair)

@@ -56,7 +56,12 @@ class Column(Marks):
         self.payloads: list[bytes] = []
 
     def append(self, time_ns: int, payload: bytes, publication: Publication = UNNUMBERED) -> None:
-        self.mark(time_ns, publication)
+        # as `mark`, without the call: the recorder's hottest line
+        key, number = publication
+        keys = self.keys
+        keys.append(keys[-1] if keys and keys[-1] == key else key)
+        self.numbers.append(number)
+        self.times.append(time_ns)
         self.payloads.append(payload)
 
     def extend(self, other: "Column") -> None:

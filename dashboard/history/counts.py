@@ -7,7 +7,7 @@ was pruned and what is damaged does not count.
 
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from dashboard.history import tally
 from dashboard.history.base import END_OF_TIME_NS, Numbered, Sequence, Span, StoreAway
@@ -15,11 +15,12 @@ from dashboard.history.columns import Dated, Marks
 from dashboard.history.memory import Committed
 from dashboard.history.ranges import Pair, joined, size
 from dashboard.history.reader import Counted, Reader, Segment
+from dashboard.history.remembered import Remembered
 from dashboard.history.rows import Series
 
-SEGMENTS_KEPT = 8
-PIECES_KEPT = 4_000
-"""Remembered, for the audit of the last minutes, which asks for the same ones again and again."""
+PIECES_KEPT = 10_000
+ROWS_KEPT = 300_000
+"""Remembered for the audit of the last minutes, which asks for the same ones again and again: some 10 MB in all."""
 TRIES = 10
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -35,8 +36,8 @@ class Counts:
     def __init__(self, reader: Reader, committed: Committed) -> None:
         self._reader = reader
         self._committed = committed
-        self._segments: dict[Segment, list[Counted]] = {}
-        self._marks: dict[tuple[Segment, int], Marks] = {}
+        self._segments: Remembered[Segment, list[Counted]] = Remembered(PIECES_KEPT)
+        self._marks: Remembered[tuple[Segment, int], Marks] = Remembered(ROWS_KEPT)
         self._damaged: set[tuple[int, int]] = set()
 
     @property
@@ -129,8 +130,8 @@ class Counts:
         """All pieces of a segment that are as they were written."""
         known = self._segments.get(segment)
         if known is None:
-            known = self._segments[segment] = self._sound(segment, self._reader.counted(segment))
-            _forget(self._segments, SEGMENTS_KEPT)
+            found = self._sound(segment, self._reader.counted(segment))
+            known = self._segments.put(segment, found, len(found))
         return known
 
     def _piece(self, segment: Segment, series: int) -> Counted | None:
@@ -148,11 +149,10 @@ class Counts:
     def _rows(self, segment: Segment, series: int) -> Marks:
         known = self._marks.get((segment, series))
         if known is None:
-            rows = self._reader.rows_of(segment, series)
-            if rows is None:
+            payloads = self._reader.payloads(segment, series)
+            if payloads is None:
                 raise Gone
-            known = self._marks[segment, series] = tally.read_marks(rows)
-            _forget(self._marks, PIECES_KEPT)
+            known = self._marks.put((segment, series), tally.read_marks(payloads), len(payloads))
         return known
 
 
@@ -164,9 +164,3 @@ def _steadily(look: Callable[[], T]) -> T:
         except Gone:
             continue
     raise StoreAway("the history changes faster than it can be counted: ask again")
-
-
-def _forget(remembered: dict[Any, Any], most: int) -> None:
-    """Leave the newest."""
-    while len(remembered) > most:
-        del remembered[next(iter(remembered))]

@@ -39,7 +39,7 @@ class Embedded(History):
 
     def _load(self) -> None:
         """Have in memory what the file's journal holds."""
-        self._intake, self._committed = restored(self._reader)
+        self._intake, self._committed, self._last = restored(self._reader)
         self._queries = Queries(self._reader, self._committed, self._intake.waiting, self._intake.bars)
         self._counts = Counts(self._reader, self._committed)
         self._silent: dict[int, Row | None] = {}

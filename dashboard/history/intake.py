@@ -11,7 +11,7 @@ from dashboard.history.gapbook import GapBook
 from dashboard.history.heard import Heard
 from dashboard.history.instruments import read_instruments
 from dashboard.history.memory import Layer
-from dashboard.history.rows import KINDS, Instruments, Mark, Row, Series, one_line, read_mark, series_of
+from dashboard.history.rows import KINDS, Instruments, Mark, Publication, Row, Series, one_line, read_mark, series_of
 
 MOST_SERIES = 200_000
 MOST_INSTRUMENTS = 100_000
@@ -43,13 +43,12 @@ class Intake:
         mark = read_mark(payload)
         payload = one_line(payload)
         series = self.series.get(topic) or self._candidate(topic)
-        _check(series, mark, payload)
+        publication = _checked(series, mark, payload)
         self._meet(series, topic)
-        publication = mark.publication()
-        if publication is not None and not self.heard[series.kind].add(series.number, *publication):
+        if not self.heard[series.kind].add(series.number, *publication):
             self.repeats += 1
             return False
-        self.top.add(series, mark, payload)
+        self.top.add(series, mark.time_ns, payload, publication)
         self.stored += 1
         if (bar := self.note(series, mark, payload)) is not None:
             self.top.put("bars", *bar)
@@ -125,9 +124,10 @@ class Intake:
         return series
 
 
-def _check(series: Series, mark: Mark, payload: bytes) -> None:
-    """Raises FrameError for what cannot be shown later: it must not be stored."""
-    if mark.publication() is None:
+def _checked(series: Series, mark: Mark, payload: bytes) -> Publication:
+    """What was published. Raises FrameError for what cannot be shown or audited later: it must not be stored."""
+    publication = mark.publication()
+    if publication is None:
         raise FrameError("it has neither run and n nor fill and fill_n: nobody could tell whether it was lost")
     if series.kind == "candles":
         check_candle(payload)
@@ -138,3 +138,4 @@ def _check(series: Series, mark: Mark, payload: bytes) -> None:
             check_number(mark.price)
         except ValueError as error:
             raise FrameError(f"price: {error}") from error
+    return publication

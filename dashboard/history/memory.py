@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from dashboard.history.columns import UNNUMBERED, Column
 from dashboard.history.heard import Heard
-from dashboard.history.rows import KINDS, Instruments, Mark, Publication, Row, Series
+from dashboard.history.rows import KINDS, Instruments, Publication, Row, Series
 
 ROW_BYTES = 76
 """What a row costs in memory beside its payload."""
@@ -58,12 +58,14 @@ class Layer:
         self.rows = 0
         self.bytes = 0
 
-    def add(self, series: Series, mark: Mark, payload: bytes) -> None:
-        """A published row with its publication number."""
-        publication = mark.publication()
-        self.put(series.kind, series.number, mark.time_ns, payload, publication or UNNUMBERED)
-        if publication is not None:
-            self.heard.setdefault(series.kind, Heard()).add(series.number, *publication)
+    def add(self, series: Series, time_ns: int, payload: bytes, publication: Publication) -> None:
+        """A published row."""
+        self.put(series.kind, series.number, time_ns, payload, publication)
+        if publication is not UNNUMBERED:
+            heard = self.heard.get(series.kind)
+            if heard is None:
+                heard = self.heard[series.kind] = Heard()
+            heard.add(series.number, *publication)
 
     def put(self, kind: str, series: int, time_ns: int, payload: bytes, publication: Publication = UNNUMBERED) -> None:
         """A row; without a publication one of our own making (a bar)."""

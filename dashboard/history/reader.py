@@ -3,7 +3,6 @@
 import sqlite3
 import zlib
 from bisect import bisect_left
-from collections.abc import Iterator
 from pathlib import Path
 
 from msgspec import Struct
@@ -12,7 +11,7 @@ from dashboard.history import tally
 from dashboard.history.base import END_OF_TIME_NS
 from dashboard.history.heard import Heard
 from dashboard.history.packing import Packing, entry_rows
-from dashboard.history.rows import KINDS, NUMBER, Instruments, Row, time_of
+from dashboard.history.rows import NUMBER, Instruments, Row, time_of
 from dashboard.history.schema import telling, transaction
 
 SERIES_BITS = 24
@@ -76,12 +75,24 @@ class Reader:
             row = self._db.execute("SELECT packed FROM heard WHERE kind = ?", (NUMBER[kind],)).fetchone()
         return Heard() if row is None else Heard.decode(zlib.decompress(row[0]))
 
-    def journal(self) -> Iterator[tuple[str, int, bytes]]:
-        """Kind, series and payload of every row that is not folded yet, in the order of their arrival."""
+    def journal(self, after: int = 0) -> tuple[int, list[tuple[int, bytes]]]:
+        """Series and payload of every row that is not folded yet, in the order of their arrival, and the last entry.
+
+        `after`: only what came after that entry.
+        """
+        rows: list[tuple[int, bytes]] = []
         with telling(self._path):
-            for kind, packed in self._db.execute("SELECT kind, packed FROM journal ORDER BY id").fetchall():
-                for series, payload in entry_rows(self._packing.unpack(packed)):
-                    yield KINDS[kind - 1], series, payload
+            entries = self._db.execute("SELECT id, packed FROM journal WHERE id > ? ORDER BY id", (after,)).fetchall()
+        for _, packed in entries:
+            rows += entry_rows(self._packing.unpack(packed))
+        return entries[-1][0] if entries else after, rows
+
+    def shape(self) -> tuple[int, int, int]:
+        """Another one than before: rows were folded, segments merged or pruned meanwhile."""
+        query = "SELECT count(*), coalesce(max(id), 0), coalesce(sum(rows), 0) FROM segments"
+        with telling(self._path):
+            count, last, rows = self._db.execute(query).fetchone()
+        return count, last, rows
 
     def instruments(self) -> Instruments:
         with telling(self._path):
@@ -160,12 +171,12 @@ class Reader:
             found = self._db.execute(query + "WHERE pieces.id BETWEEN ? AND ?", (first, last))
             return [_counted(*row) for row in found]
 
-    def rows_of(self, segment: Segment, series: int) -> list[Row] | None:
+    def payloads(self, segment: Segment, series: int) -> list[bytes] | None:
         """The rows of one piece; None if the segment is not there any more. Raises StoreError if it is damaged."""
         with telling(self._path), transaction(self._db, "DEFERRED"):
             if not self._there(segment):
                 return None
-            return piece_rows(self._db, self._packing, segment.number << SERIES_BITS | series)
+            return piece_payloads(self._db, self._packing, segment.number << SERIES_BITS | series)
 
     def _there(self, segment: Segment) -> bool:
         row = self._db.execute(
@@ -189,10 +200,15 @@ def _counted(number: int, packed: bytes, told: bytes | None) -> Counted:
     return Counted(number & ~(-1 << SERIES_BITS), read, read is None or zlib.crc32(packed) == read.crc)
 
 
-def piece_rows(db: sqlite3.Connection, packing: Packing, number: int) -> list[Row]:
-    """The rows of a piece by time; none if the segment has none of this series."""
+def piece_payloads(db: sqlite3.Connection, packing: Packing, number: int) -> list[bytes]:
+    """The payloads of a piece; none if the segment has none of this series."""
     row = db.execute("SELECT packed FROM pieces WHERE id = ?", (number,)).fetchone()
-    return [] if row is None else [(time_of(payload), payload) for payload in packing.unpack(row[0])]
+    return [] if row is None else packing.unpack(row[0])
+
+
+def piece_rows(db: sqlite3.Connection, packing: Packing, number: int) -> list[Row]:
+    """The rows of a piece by time."""
+    return [(time_of(payload), payload) for payload in piece_payloads(db, packing, number)]
 
 
 def _plenty(found: dict[int, list[Row]], want: Want, edge_ns: int) -> bool:

@@ -75,25 +75,39 @@ class Mark(Struct):
 
     def publication(self) -> Publication | None:
         """Which publication this was; None if it is not numbered."""
-        return next(iter(self.publications()), None)
-
-    def publications(self) -> list[Publication]:
-        """All that a stored row came from: a fill's fields may have joined a live row's."""
-        told = []
         if self.run is not None and self.n is not None:
-            told.append((run_key(self.run), self.n))
+            return run_key(self.run), self.n
         if self.fill is not None and self.fill_n is not None:
-            told.append((fill_key(self.fill), self.fill_n))
-        return told
+            return fill_key(self.fill), self.fill_n
+        return None
 
 
 class _Time(Struct):
     time_ns: int
 
 
+class _Numbers(_Time):
+    run: int | None = None
+    n: int | None = None
+    fill: str | None = None
+    fill_n: int | None = None
+
+
+_decode_numbers = msgspec.json.Decoder(_Numbers).decode
 _decode_mark = msgspec.json.Decoder(Mark).decode
 _decode_time = msgspec.json.Decoder(_Time).decode
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+def read_publications(payload: bytes) -> tuple[int, list[Publication]]:
+    """A stored row's time, and all that it came from: a fill's fields may have joined a live row's."""
+    mark = _decode_numbers(payload)
+    told = []
+    if mark.run is not None and mark.n is not None:
+        told.append((run_key(mark.run), mark.n))
+    if mark.fill is not None and mark.fill_n is not None:
+        told.append((fill_key(mark.fill), mark.fill_n))
+    return mark.time_ns, told
 
 
 def read_mark(payload: bytes) -> Mark:

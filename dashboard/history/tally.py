@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from dashboard.history.columns import Marks
 from dashboard.history.ranges import Pair, joined
-from dashboard.history.rows import Row, read_mark
+from dashboard.history.rows import Row, read_publications
 
 
 class Tally(Struct, frozen=True, array_like=True):
@@ -46,10 +46,10 @@ def merged(numbers: Iterable[dict[str, list[Pair]]]) -> dict[str, list[Pair]]:
     return {key: joined(pairs) for key, pairs in found.items()}
 
 
-def read_marks(rows: Iterable[Row]) -> Marks:
+def read_marks(payloads: Iterable[bytes]) -> Marks:
     """The publications of rows, as the payloads themselves say."""
     marks = Marks()
-    for time_ns, payload in rows:
-        for publication in read_mark(payload).publications():
+    for time_ns, publications in map(read_publications, payloads):
+        for publication in publications:
             marks.mark(time_ns, publication)
     return marks

@@ -15,7 +15,7 @@ from dashboard.history.heard import Heard
 from dashboard.history.memory import Layer, Memory
 from dashboard.history.packing import Packing, entry_lines
 from dashboard.history.ranges import Pair
-from dashboard.history.reader import SERIES_BITS, piece_rows, pieces_of, since_name
+from dashboard.history.reader import SERIES_BITS, piece_payloads, piece_rows, pieces_of, since_name
 from dashboard.history.rows import KINDS, NUMBER, Merge, Row, merge_fields, settled
 from dashboard.history.schema import open_writer, telling, transaction
 
@@ -125,7 +125,7 @@ class Writer:
         row = self._db.execute("SELECT packed FROM tallies WHERE id = ?", (piece,)).fetchone()
         if row is not None:
             return tally.decode(row[0]).numbers
-        return tally.read_marks(piece_rows(self._db, self.packing, piece)).by_key()
+        return tally.read_marks(piece_payloads(self._db, self.packing, piece)).by_key()
 
     def prune(self, kind: str, before_ns: int) -> int:
         """Delete the segments whose rows are all older; how many rows that were."""

@@ -92,3 +92,46 @@ async def test_an_unknown_path_is_404() -> None:
     async with Simulator(**QUIET) as sim:
         assert (await get(f"{sim.kucoin.rest_url}/api/v9/nothing"))[0] == 404
         assert (await get(f"{sim.binance.rest_url}/api/v9/nothing"))[0] == 404
+
+
+@pytest.mark.parametrize(("exchange", "hour", "minute"), [("binance", "1h", "1m"), ("kucoin", "1hour", "1min")])
+async def test_a_longer_candle_holds_its_minutes(exchange: str, hour: str, minute: str) -> None:
+    async with Simulator(**QUIET) as sim:
+        since_s = UNTIL_S // 3600 * 3600
+
+        async def rows(interval: str) -> list[list[str]]:
+            if exchange == "binance":
+                span = f"startTime={since_s * 1000}&endTime={since_s * 1000 + 3_599_999}"
+                url = f"{sim.binance.rest_url}/api/v3/klines?symbol=BTCUSDT&interval={interval}&{span}"
+                return [row[1:6] for row in (await get(url))[1]]
+            span = f"startAt={since_s}&endAt={since_s + 3600}"
+            url = f"{sim.kucoin.rest_url}/api/v1/market/candles?symbol=BTC-USDT&type={interval}&{span}"
+            told = reversed((await get(url))[1]["data"])
+            return [[row[1], row[3], row[4], row[2], row[5]] for row in told]
+
+        (one,), many = await rows(hour), await rows(minute)
+        assert len(many) == 60
+        assert (one[0], one[3]) == (many[0][0], many[-1][3])
+        assert float(one[1]) == max(float(row[1]) for row in many)
+        assert float(one[2]) == min(float(row[2]) for row in many)
+        assert float(one[4]) == pytest.approx(sum(float(row[4]) for row in many))
+
+
+async def test_rest_faults_strike_only_the_paths_they_are_meant_for() -> None:
+    async with Simulator(**QUIET) as sim:
+        faults = sim.binance.faults
+        faults.rest_only, faults.rest_status = "aggTrades", 429
+        base = f"{sim.binance.rest_url}/api/v3"
+        assert (await get(f"{base}/aggTrades?symbol=BTCUSDT"))[0] == 429
+        assert (await get(f"{base}/ticker/price?symbol=BTCUSDT"))[0] == 200
+        faults.rest_status, faults.rest_garbage = None, 1
+        with pytest.raises(ValueError, match="decode"):
+            await get(f"{base}/aggTrades?symbol=BTCUSDT")
+        assert (await get(f"{base}/aggTrades?symbol=BTCUSDT"))[0] == 200
+
+
+async def test_binance_refuses_more_than_an_hour_of_trades_at_once() -> None:
+    async with Simulator(**QUIET) as sim:
+        span = "startTime=1000&endTime=3602000"
+        status, told = await get(f"{sim.binance.rest_url}/api/v3/aggTrades?symbol=BTCUSDT&{span}")
+        assert (status, told["code"]) == (400, -1127)

@@ -59,8 +59,8 @@ def test_random_losses_are_found_exactly(counts: dict[str, int], data: st.DataOb
         rows.append(filled(shelf, topic, count))
         lost[topic] = data.draw(st.sets(st.integers(1, count)))
         shelf.take(topic, *lost[topic])
-    for root in ("prices", "trades"):  # something was stored much later: what is missing is no tail
-        rows.append(filled(shelf, f"{root}/kucoin/LATE-USDT", 1, first_s=3 * HOUR))
+    # something was stored much later: what is missing is no tail
+    rows += [filled(shelf, f"{root}/kucoin/LATE-USDT", 1, first_s=3 * HOUR) for root in ("prices", "trades")]
     report = audited(shelf, book(*rows, ended_s=4 * HOUR))
     assert gone(report) == {topic: numbers for topic, numbers in lost.items() if numbers}
     assert report.code == bool(any(lost.values()))
@@ -92,7 +92,9 @@ def test_a_store_that_lost_nothing_is_never_accused(
 
 @settings(max_examples=100, deadline=None)
 @given(st.integers(5, 60), st.integers(1, 50), st.integers(1, 30), st.data())
-def test_a_range_of_time_finds_the_losses_within_it(count: int, from_s: int, length_s: int, data: st.DataObject) -> None:
+def test_a_range_of_time_finds_the_losses_within_it(
+    count: int, from_s: int, length_s: int, data: st.DataObject
+) -> None:
     shelf = Shelf()
     told = filled(shelf, BTC, count)
     inner = st.integers(2, count - 1)

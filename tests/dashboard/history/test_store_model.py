@@ -9,7 +9,8 @@ from unittest.mock import patch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from dashboard.history import Span, tidy
+from dashboard.history import History, Span, tidy
+from dashboard.history.reading import SqliteReading
 from dashboard.history.sqlite import SqliteHistory
 from tests.dashboard.history.conftest import KEEP_ALL
 from tests.dashboard.payloads import NOON, RUN, tick
@@ -32,6 +33,7 @@ def test_the_store_holds_what_a_dictionary_would(told: list[tuple[str, int] | st
 
 async def _follow(path: Path, told: list[tuple[str, int] | str], limit: int) -> None:
     store = SqliteHistory(path, KEEP_ALL)
+    beside = SqliteReading(path, KEEP_ALL)
     sure: set[tuple[str, int]] = set()
     maybe: set[tuple[str, int]] = set()
     for step in told:
@@ -49,13 +51,15 @@ async def _follow(path: Path, told: list[tuple[str, int] | str], limit: int) -> 
                 store.close()
                 store = SqliteHistory(path, KEEP_ALL)
                 maybe.clear()
-        assert await _counted(store) == sure
+        assert await _counted(store) == await _counted(beside) == sure
     for symbol in ("A-B", "C-D"):
         assert await _all(store, symbol, limit) == sorted(n for of, n in sure | maybe if of == symbol)
+        assert await _all(beside, symbol, limit) == sorted(n for of, n in sure if of == symbol)
     store.close()
+    beside.close()
 
 
-async def _counted(store: SqliteHistory) -> set[tuple[str, int]]:
+async def _counted(store: History) -> set[tuple[str, int]]:
     """What the audit is told: only what was committed."""
     found = set()
     for one in await store.numbered("prices", RUN, Span(1)):
@@ -66,7 +70,7 @@ async def _counted(store: SqliteHistory) -> set[tuple[str, int]]:
     return found
 
 
-async def _all(store: SqliteHistory, symbol: str, limit: int) -> list[int]:
+async def _all(store: History, symbol: str, limit: int) -> list[int]:
     found: list[int] = []
     from_ns: int | None = 0
     while from_ns is not None:
