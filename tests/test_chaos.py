@@ -22,7 +22,7 @@ from tests.broker import Broker, free_ports
 from tests.dashboard.stored import stored
 from tests.running import environment, tickbridge
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(600)]
 
 SYMBOLS = ("BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT", "DOGE-USDT", "ADA-USDT")
 RATE = 1000.0
@@ -68,7 +68,7 @@ class World:
                 return dict(await answer.json())
         return {}
 
-    async def until(self, condition: Callable[[dict[str, Any]], bool], what: str, within_s: float = 60.0) -> None:
+    async def until(self, condition: Callable[[dict[str, Any]], bool], what: str, within_s: float = 180.0) -> None:
         """Wait for a health that fulfils a condition."""
         deadline = monotonic() + within_s
         while not ((told := await self.health()) and condition(told)):

@@ -3,7 +3,7 @@
 from array import array
 from collections.abc import Iterator
 
-from dashboard.history.ranges import Pair, paired
+from dashboard.history.ranges import Pair, joined, paired
 from dashboard.history.rows import Publication, Row
 
 UNNUMBERED: Publication = ("", 0)
@@ -14,36 +14,61 @@ Dated = tuple[int, int]
 class Marks:
     """When each row stands, and the run or fill it came with; in the order of arrival."""
 
-    __slots__ = ("keys", "numbers", "times")
+    __slots__ = ("changes", "key", "numbers", "times")
 
     def __init__(self) -> None:
-        self.keys: list[str] = []
+        self.key = ""
+        self.changes: list[tuple[int, str]] = []
+        """From which row on they are of which run or fill."""
         self.numbers = array("q")
         self.times = array("q")
 
     def mark(self, time_ns: int, publication: Publication) -> None:
         key, number = publication
-        # one text for all of a run: a copy beside each row would be most of what the row costs
-        self.keys.append(self.keys[-1] if self.keys and self.keys[-1] == key else key)
+        if key != self.key or not self.changes:
+            self._change(key)
         self.numbers.append(number)
         self.times.append(time_ns)
 
+    def _change(self, key: str) -> None:
+        self.key = key
+        self.changes.append((len(self.times), key))
+
     def dated(self, key: str) -> Iterator[Dated]:
         """Time and number of every row of one run or fill."""
-        rows = zip(self.times, self.keys, self.numbers, strict=False)
-        return ((time_ns, number) for time_ns, of, number in rows if of == key)
+        for of, times, numbers in self._stretches():
+            if of == key:
+                yield from zip(times, numbers, strict=True)
 
     def within(self, key: str, from_ns: int, to_ns: int) -> list[Pair]:
         """The numbers of one run or fill among the rows of a span of time."""
-        return paired([number for time_ns, number in self.dated(key) if from_ns <= time_ns < to_ns])
+        found: list[Pair] = []
+        for of, times, numbers in self._stretches():
+            if of != key or not times:
+                continue
+            if from_ns <= min(times) and max(times) < to_ns:
+                found += paired(numbers)
+            else:
+                rows = zip(times, numbers, strict=True)
+                found += paired([number for time_ns, number in rows if from_ns <= time_ns < to_ns])
+        return found
 
     def by_key(self) -> dict[str, list[Pair]]:
         """All numbers of every run and fill."""
-        found: dict[str, list[int]] = {}
-        for key, number in zip(self.keys, self.numbers, strict=False):
+        found: dict[str, list[Pair]] = {}
+        for key, _, numbers in self._stretches():
             if key:
-                found.setdefault(key, []).append(number)
-        return {key: paired(numbers) for key, numbers in found.items()}
+                found.setdefault(key, []).extend(paired(numbers))
+        return {key: joined(pairs) for key, pairs in found.items()}
+
+    def _stretches(self) -> Iterator[tuple[str, "array[int]", "array[int]"]]:
+        """Neighbours of one run or fill, as copies; a row that is half there is left out."""
+        whole = len(self.times)
+        changes = list(self.changes)
+        ends = [min(begin, whole) for begin, _ in changes[1:]] + [whole]
+        for (begin, key), end in zip(changes, ends, strict=False):
+            if begin < end:
+                yield key, self.times[begin:end], self.numbers[begin:end]
 
 
 class Column(Marks):
@@ -58,14 +83,18 @@ class Column(Marks):
     def append(self, time_ns: int, payload: bytes, publication: Publication = UNNUMBERED) -> None:
         # as `mark`, without the call: the recorder's hottest line
         key, number = publication
-        keys = self.keys
-        keys.append(keys[-1] if keys and keys[-1] == key else key)
+        if key != self.key or not self.changes:
+            self._change(key)
         self.numbers.append(number)
         self.times.append(time_ns)
         self.payloads.append(payload)
 
     def extend(self, other: "Column") -> None:
-        self.keys.extend(other.keys)
+        before = len(self.times)
+        for begin, key in other.changes:
+            if key != self.key or not self.changes:
+                self.key = key
+                self.changes.append((before + begin, key))
         self.numbers.extend(other.numbers)
         self.times.extend(other.times)
         self.payloads.extend(other.payloads)

@@ -1,13 +1,19 @@
 """Sets of numbers as rising ranges, both ends included. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 Pair = tuple[int, int]
 
 
-def paired(numbers: Iterable[int]) -> list[Pair]:
+def paired(numbers: Collection[int]) -> list[Pair]:
     """Numbers in any order as ranges."""
-    return joined((number, number) for number in numbers)
+    different = set(numbers)
+    if not different:
+        return []
+    least, greatest = min(different), max(different)
+    if greatest - least + 1 == len(different):
+        return [(least, greatest)]
+    return joined((number, number) for number in different)
 
 
 def joined(pairs: Iterable[Pair]) -> list[Pair]:
