@@ -37,28 +37,31 @@ class Table(Struct):
 def read_tables(text: str) -> list[Table]:
     """Every table of an answer. Raises StoreError for an error that InfluxDB met while it answered."""
     tables: list[Table] = []
+    rows: list[list[str]] | None = None
     for line in csv.reader(io.StringIO(text, newline="")):
         if not line:
             continue
-        if line[0] == "#datatype":
+        if rows is not None and not line[0]:
+            rows.append(line)
+        elif line[0] == "#datatype":
             tables.append(Table(line))
+            rows = None
         elif line[0] == "#default":
             tables[-1].result = line[1]
         elif not line[0].startswith("#"):
-            _add(tables, line)
+            rows = _head(tables, line)
     return tables
 
 
-def _add(tables: list[Table], line: list[str]) -> None:
+def _head(tables: list[Table], line: list[str]) -> list[list[str]] | None:
+    """A table's names have come: where its rows go."""
     if not tables:
         raise StoreError(f"InfluxDB: {' '.join(line).strip()[:300]}")
     if tables[-1].names:
-        if tables[-1].names[1] == "error":
-            raise StoreError(f"InfluxDB: {line[1][:300]}")
-        tables[-1].rows.append(line)
-    else:
-        tables[-1].names = line
-        tables[-1].rows = []
+        raise StoreError(f"InfluxDB: {line[1][:300]}")
+    tables[-1].names = line
+    tables[-1].rows = []
+    return None if line[1] == "error" else tables[-1].rows
 
 
 @lru_cache(4096)
@@ -66,6 +69,7 @@ def _second(text: str) -> int:
     return int((datetime.fromisoformat(text).replace(tzinfo=UTC) - _EPOCH).total_seconds())
 
 
+@lru_cache(16_384)
 def time_ns(text: str) -> int:
     """RFC 3339 in UTC (`2026-11-21T12:00:00.5Z`) as nanoseconds."""
     fraction = text[20:-1]
