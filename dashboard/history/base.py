@@ -69,6 +69,7 @@ class History(ABC):
     """Everything here raises StoreError when the store cannot answer."""
 
     @abstractmethod
+    @abstractmethod
     async def rows(self, kind: str, exchange: str, symbol: str, span: Span) -> Page:
         """Stored rows of one kind (`prices`, `trades`, `gaps`, `errors`), one per key, digits as published.
 
@@ -99,46 +100,46 @@ class History(ABC):
         """Counters and sizes for health: what is stored, what was refused, dropped or pruned."""
 
     # --- what the audit asks ------------------------------------------------------------------------
+    @abstractmethod
     async def holds(self) -> Mapping[str, int]:
         """Each stream root that this store keeps (`prices`, ...), and since when (ns): older rows are pruned."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def numbered(self, kind: str, run: int, span: Span, exchange: str | None = None) -> list[Numbered]:
         """What the store has of one root's sequences in a run, counted among rows of a span of time; no fills.
 
         Cheap on millions of rows. A store that counts by time alone may count neighbouring runs with it:
         only an answer that equals what was published proves anything, any other is a reason to ask `numbers`.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     async def fill_numbered(self, kind: str, fill: str, span: Span) -> list[Numbered]:
         """The same of one fill."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def numbers(self, sequence: Sequence, least: int, greatest: int, span: Span) -> list[tuple[int, int]]:
         """The numbers between `least` and `greatest` (inclusive) that are there, as rising ranges, both ends inclusive.
 
         `span` is where in time the rows are to be looked for; its limit does not count.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     async def edges(self, topic: str, run: int, span: Span) -> tuple[int | None, int | None]:
         """The number of the nearest row of this run before the span, and of the nearest one at its end or after it."""
-        raise NotImplementedError
 
     # --- what else is kept --------------------------------------------------------------------------
+    @abstractmethod
     async def errors(self, exchange: str | None, kind: str | None, symbol: str | None, span: Span) -> Page:
         """Entries of the error table, each with its `exchange` (`bridge`: the bridge's own), oldest first."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def catalogue(self) -> list[tuple[str, bytes]]:
         """Every instrument that was ever told, at its newest: exchange, and the instrument as JSON."""
-        raise NotImplementedError
 
     # --- the end ------------------------------------------------------------------------------------
+    @abstractmethod
     async def aclose(self) -> None:
         """Let go of what is open; nothing can be asked after that."""
-        raise NotImplementedError
 
     async def __aenter__(self) -> Self:
         return self
