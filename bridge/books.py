@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from bridge import topics
 from bridge.clock import Clock
-from bridge.coverage import Coverage
+from bridge.coverage import Coverage, Span
 from bridge.dropped import Dropped
 from bridge.errors import StoreError
 from bridge.fills.jobs import Jobs
@@ -18,7 +18,7 @@ from bridge.gaps import Gaps
 from bridge.ledger import RUNS_KEPT_DAYS, Ledger, Query, Tally, next_run
 from bridge.outbox import Outbox
 from bridge.streams import Streams
-from bridge.topics import Gap, Topics, Trouble
+from bridge.topics import INTERVALS_NS, Gap, Topics, Trouble
 from bridge.troubles import Troubles
 
 log = logging.getLogger(__name__)
@@ -62,6 +62,8 @@ class Books(Struct):
         """A new run, later than any known one (`remembered`: by the broker); what earlier runs left becomes gaps."""
         now_ns = self.clock.now_ns()
         known = (self.streams.run or 0, remembered)
+        if self.streams.run is None:
+            self.jobs.interrupted(await self._written(self.ledger.interrupt_jobs) or [])
         latest = await self._written(self.ledger.latest_run) or 0
         told_ns = await self._written(self._told_until) or now_ns
         run = next_run(now_ns, latest, *known)
@@ -116,6 +118,17 @@ class Books(Struct):
             if channel == "candles" and times:
                 self.coverage.remove(drop.topic, min(times), max(times) + 1)
 
+    def _surely(self, changed: dict[str, list[Span]]) -> dict[str, list[Span]]:
+        """What of candles was told, less what waits for the broker: after a kill, that was not told after all."""
+        waiting: dict[str, list[Span]] = {}
+        for topic, payload, *_ in self.outbox.waiting():
+            interval_ns = INTERVALS_NS.get(topic.rsplit("/", 1)[-1])
+            told = _timed(payload) if interval_ns is not None and self.names.parts(topic) else None
+            if interval_ns is not None and told is not None:
+                waiting.setdefault(topic, []).append((told.time_ns, told.time_ns + interval_ns))
+        self.coverage.unsave(waiting)
+        return changed | {topic: self.coverage.without(topic, spans) for topic, spans in waiting.items()}
+
     # --- the file -----------------------------------------------------------------------------------
     async def keep(self) -> None:
         """Write what has changed, in time, until cancelled."""
@@ -143,7 +156,7 @@ class Books(Struct):
             return
         self.count()
         rows, gaps = self.tally.unsaved(), self.gaps.unsaved()
-        jobs, covered = self.jobs.unsaved(), self.coverage.unsaved()
+        jobs, covered = self.jobs.unsaved(), self._surely(self.coverage.unsaved())
         try:
             await asyncio.to_thread(self.ledger.save, run, self.tally.known_ns, rows, gaps, jobs, covered)
         except StoreError as error:

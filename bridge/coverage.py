@@ -38,8 +38,7 @@ class Coverage:
     def remove(self, topic: str, from_ns: int, to_ns: int) -> None:
         """What was told of this stretch is lost."""
         spans = self._spans.get(topic, [])
-        kept = [(first, min(last, from_ns)) for first, last in spans if first < from_ns]
-        kept += [(max(first, to_ns), last) for first, last in spans if last > to_ns]
+        kept = _cut(spans, from_ns, to_ns)
         if kept != spans:
             self._spans[topic] = kept
             self._unsaved.add(topic)
@@ -65,8 +64,33 @@ class Coverage:
     def unsaved(self) -> dict[str, list[Span]]:
         """What changed since the last call."""
         changed, self._unsaved = self._unsaved, set()
-        return {topic: list(self._spans[topic]) for topic in changed}
+        return {topic: list(self._spans.get(topic, ())) for topic in changed}
+
+    def without(self, topic: str, spans: Iterable[Span]) -> list[Span]:
+        """What was told of a topic but for these stretches; what is kept here stays as it is."""
+        kept = self._spans.get(topic, [])
+        for first, last in _joined(spans):
+            kept = _cut(kept, first, last)
+        return list(kept)
 
     def unsave(self, topics: Iterable[str]) -> None:
         """The ledger could not take these: they are handed out again."""
         self._unsaved.update(topics)
+
+
+def _cut(spans: Iterable[Span], from_ns: int, to_ns: int) -> list[Span]:
+    """These stretches without what lies between two times."""
+    spans = list(spans)
+    kept = [(first, min(last, from_ns)) for first, last in spans if first < from_ns]
+    return kept + [(max(first, to_ns), last) for first, last in spans if last > to_ns]
+
+
+def _joined(spans: Iterable[Span]) -> list[Span]:
+    """Sorted, and those that touch made one."""
+    joined: list[Span] = []
+    for first, last in sorted(spans):
+        if joined and first <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], last))
+        else:
+            joined.append((first, last))
+    return joined

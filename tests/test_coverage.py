@@ -53,3 +53,12 @@ def test_it_says_what_a_set_of_single_points_says(steps: list[tuple[str, int, in
     missing = told.missing(T, since, until)
     assert {at for first, last in missing for at in range(first, last)} == set(range(since, until)) - points
     assert all(one[1] < other[0] for one, other in pairwise(missing))
+
+
+def test_what_waits_is_left_out_of_what_is_handed_out_and_stays_known_here() -> None:
+    coverage = Coverage({"t": [(0, 100)]})
+    assert coverage.without("t", [(50, 60), (60, 70), (90, 200)]) == [(0, 50), (70, 90)]
+    assert coverage.without("other", [(0, 5)]) == []
+    assert coverage.missing("t", 0, 100) == []
+    coverage.unsave(["t", "never told"])
+    assert coverage.unsaved() == {"t": [(0, 100)], "never told": []}

@@ -3,10 +3,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from bridge.errors import StoreError
 from bridge.gaps import Gaps, Stopped
 from bridge.ledger import Job, Ledger, Published, Query, Tally, next_run
+from bridge.ledger.store import INTERRUPTED
 from bridge.outbox import Entry, Outbox
 from bridge.streams import Streams
 from bridge.topics import Topics
@@ -117,6 +119,22 @@ def test_an_earlier_run_of_this_process_is_still_told() -> None:
     assert [one.n for one in tally.rows(Query(run=RUN))] == [1]
 
 
+def test_what_the_broker_takes_of_an_earlier_run_is_told_though_nobody_counts_it_any_more() -> None:
+    counted, outbox = streams()
+    tally = Tally(Topics())
+    for k in range(3):
+        counted.publish(counted.stream(BTC), '{"price":1', k * S, k * S)
+    tally.update(RUN, counted.tally(), outbox.waiting(), 9 * S)
+    counted.begin(RUN + 1)
+    tally.update(RUN + 1, counted.tally(), outbox.waiting()[2:], 10 * S)
+    assert [one.acknowledged for one in tally.rows(Query(run=RUN))] == [2]
+    version = tally.version
+    tally.unsaved()
+    tally.update(RUN + 1, counted.tally(), [], 11 * S)
+    assert [one.acknowledged for one in tally.unsaved()] == [3]
+    assert [one.run for one in tally.rows(Query(since=version))] == [RUN]
+
+
 # --- the file ----------------------------------------------------------------------------------------
 
 
@@ -192,9 +210,38 @@ def test_gaps_are_kept_in_their_newest_state(path: Path) -> None:
 
 
 def test_it_knows_until_when_a_topic_was_published(path: Path) -> None:
-    ledger = made(path, row(last_s=50), row(last_s=55, fill="7-first"), row(ETH, last_s=40))
+    rows = row(last_s=50), row(last_s=55, fill="7-first"), row(ETH, last_s=40)
+    ledger = made(path, *(structs.replace(one, acknowledged=one.n) for one in rows))
     assert ledger.known_until(60 * S) == {BTC: 55 * S, ETH: 40 * S}
     assert ledger.known_until(61 * S) == {}
+    ledger.close()
+
+
+@pytest.mark.parametrize(("how", "until_s"), [(None, 440), ("stopped", 560), ("clock", 440)])
+def test_what_the_broker_lacked_when_a_run_was_killed_is_not_taken_for_known(
+    path: Path, how: str | None, until_s: int
+) -> None:
+    """After a clean stop its gap names the rows themselves."""
+    ledger = made(path, row(ETH, last_s=560), known_s=500)
+    if how:
+        ledger.end(RUN, 570 * S, how)
+    assert ledger.known_until(S) == {ETH: until_s * S}
+    ledger.close()
+
+
+def test_jobs_that_a_process_left_running_are_failed_by_the_next_one(path: Path) -> None:
+    ledger = made(path)
+    jobs = [
+        Job(str(k), "fill", "kucoin", "trades", 1, 2, state) for k, state in enumerate(("waiting", "running", "done"))
+    ]
+    ledger.save(RUN, 5, [], [], jobs)
+    assert [job.id for job in ledger.interrupt_jobs()] == ["0", "1"]
+    assert [(job.state, job.reason) for job in ledger.jobs(RUN)] == [
+        ("failed", INTERRUPTED),
+        ("failed", INTERRUPTED),
+        ("done", None),
+    ]
+    assert ledger.interrupt_jobs() == []
     ledger.close()
 
 

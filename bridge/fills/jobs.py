@@ -1,11 +1,11 @@
 """Fills and backfills as others see them: `jobs/<id>`, the ledger's rows, and the counts in health."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import Struct
 
 from bridge import topics
-from bridge.ledger import Job
+from bridge.ledger import ALIVE, Job
 from bridge.topics import State, Topics
 
 EXPIRY_S = 3600
@@ -15,7 +15,6 @@ TOLD_NS = 500_000_000
 """And at most so often."""
 OVER_KEPT = 100
 """Jobs that are over stay in memory up to this number; the broker keeps each for its expiry."""
-ALIVE = frozenset({"waiting", "running"})
 
 
 class Progress(Struct):
@@ -96,6 +95,12 @@ class Jobs:
         for old in over[: max(0, len(over) - OVER_KEPT)]:
             del self._jobs[old.id]
             self._forget(self._names.job(old.id))
+
+    def interrupted(self, jobs: Sequence[Job]) -> None:
+        """What a process before left alive ended with it: who followed a job is told."""
+        for job in jobs[-OVER_KEPT:]:
+            span = (job.from_ns, job.to_ns)
+            self.tell(Progress(job.id, job.kind, job.exchange, job.channel, *span, total=0), job.state, job.reason)
 
     def advance(self, job: Progress) -> None:
         """A job has come further."""

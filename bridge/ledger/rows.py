@@ -6,6 +6,9 @@ from msgspec import Struct
 
 from bridge.lost import Mark
 
+ALIVE = frozenset({"waiting", "running"})
+"""The states of a job that is not over."""
+
 
 class Run(Struct, frozen=True):
     """One run. `known_ns`: until then all it published was with the broker. `ended_ns` None: killed, or living."""

@@ -11,10 +11,11 @@ from threading import Lock
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from bridge.coverage import Span
 from bridge.gaps import Stopped
-from bridge.ledger.rows import Job, Published, Query, Run
+from bridge.ledger.rows import ALIVE, Job, Published, Query, Run
 from bridge.ledger.schema import connect, using
 from bridge.topics import Gap, Topics
 
@@ -24,6 +25,9 @@ MAX_ROWS = 50_000
 """Rows of one answer: a run of a whole market on every channel has less."""
 MAX_RUNS = 200
 MAX_GAPS = 10_000
+CLOCKS_DIFFER_NS = 60_000_000_000
+"""Rather a minute of trades told twice (they have the same keys) than one trade never told."""
+INTERRUPTED = "the bridge was stopped"
 
 _encode = msgspec.json.encode
 _gap = msgspec.json.Decoder(Gap).decode
@@ -73,6 +77,14 @@ class Ledger:
             )
             stretches = [(topic, _encode(spans)) for topic, spans in (covered or {}).items()]
             db.executemany("INSERT OR REPLACE INTO covered VALUES(?, ?)", stretches)
+
+    def interrupt_jobs(self) -> list[Job]:
+        """At the start of a process: what waits or runs by the file ended with the process before. Those jobs."""
+        with self._writing() as db:
+            alive = [one for (body,) in db.execute("SELECT body FROM jobs") if (one := _job(body)).state in ALIVE]
+            ended = [structs.replace(job, state="failed", reason=INTERRUPTED) for job in alive]
+            db.executemany("UPDATE jobs SET body=? WHERE id=?", [(_encode(job), job.id) for job in ended])
+        return ended
 
     def end(self, run: int, ended_ns: int, how: str) -> None:
         """The run ended by intent. `how`: stopped, or clock (another run follows at once, so nothing is missing)."""
@@ -140,10 +152,17 @@ class Ledger:
         return {topic: _spans(spans) for topic, spans in self._read("SELECT topic, spans FROM covered")}
 
     def known_until(self, since_ns: int) -> dict[str, int]:
-        """The newest row's time per topic, over all runs that lived after `since_ns`."""
+        """Until when a topic's rows are with the broker for sure, over all runs that lived after `since_ns`.
+
+        That is the newest row's time, unless the broker lacked some when their run was killed: those stood behind
+        `known_ns`, by our clock, which is not the exchange's.
+        """
         found = self._read(
-            "SELECT t.topic, max(p.last_ns) FROM published p JOIN topics t ON t.id=p.topic WHERE p.run IN "
-            "(SELECT run FROM runs WHERE max(known_ns, coalesce(ended_ns, 0)) >= ?) GROUP BY p.topic",
+            "SELECT t.topic, max(CASE WHEN p.acknowledged < p.n AND r.how IS NOT 'stopped' "
+            "THEN max(min(p.last_ns, r.known_ns - ?), 1) ELSE p.last_ns END) FROM published p "
+            "JOIN topics t ON t.id=p.topic JOIN runs r ON r.run=p.run "
+            "WHERE max(r.known_ns, coalesce(r.ended_ns, 0)) >= ? GROUP BY p.topic",
+            CLOCKS_DIFFER_NS,
             since_ns,
         )
         return dict(found)

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from msgspec import structs
+
 from bridge.ledger.rows import Published, Query
 from bridge.lost import Mark
 from bridge.outbox import Entry
@@ -24,6 +26,8 @@ class Tally:
         self._runs: dict[Mark, int] = {}
         self._unsaved: dict[tuple[Mark, str], Published] = {}
         self._versions: dict[tuple[Mark, str], int] = {}
+        self._behind: dict[tuple[Mark, str], None] = {}
+        """Rows of which the broker lacks some: those of a run before are counted by nobody any more."""
 
     def update(self, run: int, counted: Iterable[tuple[Mark, Stream]], waiting: Iterable[Entry], now_ns: int) -> None:
         """Take what the streams have counted; `waiting`: everything in the outbox that is not acknowledged."""
@@ -38,6 +42,9 @@ class Tally:
         for mark, stream in counted:
             acknowledged = lowest.get((mark, stream.topic), stream.n + 1) - 1
             self._take(self._runs.setdefault(mark, run), mark, stream, acknowledged)
+        for mark, topic in list(self._behind):
+            row = self._rows[mark][topic]
+            self._note(structs.replace(row, acknowledged=lowest.get((mark, topic), row.n + 1) - 1))
         self._forget(run)
 
     def holds(self, mark: Mark) -> bool:
@@ -64,11 +71,19 @@ class Tally:
 
     def _take(self, run: int, mark: Mark, stream: Stream, acknowledged: int) -> None:
         fill = mark if isinstance(mark, str) else None
-        row = Published(stream.topic, run, fill, stream.n, acknowledged, stream.first_ns, stream.time_ns)
-        rows = self._rows.setdefault(mark, {})
-        if rows.get(stream.topic) != row:
-            rows[stream.topic] = self._unsaved[mark, stream.topic] = row
-            self._versions[mark, stream.topic] = self.version
+        self._note(Published(stream.topic, run, fill, stream.n, acknowledged, stream.first_ns, stream.time_ns))
+
+    def _note(self, row: Published) -> None:
+        """Take a row in, if it has changed."""
+        rows, key = self._rows.setdefault(row.mark, {}), (row.mark, row.topic)
+        if rows.get(row.topic) == row:
+            return
+        rows[row.topic] = self._unsaved[key] = row
+        self._versions[key] = self.version
+        if row.acknowledged < row.n:
+            self._behind[key] = None
+        else:
+            self._behind.pop(key, None)
 
     def _matches(self, row: Published, query: Query) -> bool:
         if query.topic not in (None, row.topic):
@@ -86,3 +101,4 @@ class Tally:
             oldest = next(mark for mark in self._rows if mark != run)
             for topic in self._rows.pop(oldest):
                 self._versions.pop((oldest, topic), None)
+                self._behind.pop((oldest, topic), None)
