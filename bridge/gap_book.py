@@ -152,6 +152,8 @@ class GapBook:
         held = self._newest.get(kind.key) if kind.cause in MERGED else None
         if held is None or held.is_running or held.gap.state == "filled":
             return None
+        if held.gap.channel in FILLABLE and held.gap.state not in UNSETTLED:
+            return None  # what a fill has settled stays so: else its next fill would settle all of it
         near = from_ns <= held.until_ns + MERGE_NS and to_ns >= held.gap.from_ns - MERGE_NS
         return held if near else None
 

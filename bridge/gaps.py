@@ -13,7 +13,7 @@ from bridge.dropped import Dropped
 from bridge.events import Symbol
 from bridge.gap_book import FILLABLE, UNSETTLED, GapBook, Held, Kind
 from bridge.lost import Lost
-from bridge.topics import Gap, Missing, Topics
+from bridge.topics import INTERVALS_NS, Gap, Missing, Topics
 
 MAX_MISSING = 20_000
 """Places of one gap where a fill has to look; beyond, one is stretched: rather too much brought than too little."""
@@ -36,7 +36,8 @@ class Loss(Struct, frozen=True):
 class Filled(Struct, frozen=True):
     """What a fill made of a gap. `state`: filled, partial, unfillable, or open: it has to be tried again.
 
-    `done`: the places where there is nothing more to look for; `topics`: those of which all was brought.
+    `done`: the places where there is nothing more to look for; `topics`: those of which all was brought, `short`: those
+    of which not all could be.
     """
 
     state: str
@@ -46,6 +47,7 @@ class Filled(Struct, frozen=True):
     reason: str | None = None
     done: tuple[Missing, ...] = ()
     topics: tuple[str, ...] = ()
+    short: tuple[str, ...] = ()
 
 
 class Stopped(Struct, frozen=True):
@@ -164,9 +166,11 @@ class Gaps(GapBook):
         gap.filled = (gap.filled or 0) + told.rows if told.rows or told.state == "filled" else gap.filled
         gap.expected = told.expected if gap.expected is None else gap.expected
         gap.missing = [one for one in gap.missing or () if one not in told.done] or None
-        held.brought.update(dict.fromkeys(told.topics, told.job))
+        gap.short = sorted({*(gap.short or ()), *told.short}) or None
+        held.brought.update((topic, told.job) for topic in told.topics if topic not in (gap.short or ()))
         if gap.state == "filling":
-            gap.state = told.state
+            # what an earlier try could not bring is missing still, however well this one went
+            gap.state = "partial" if told.state == "filled" and gap.short else told.state
         if told.reason is not None:
             gap.reason = told.reason if told.reason in (gap.reason or "") else _reasons(gap.reason, told.reason)
         return self._changed(held)
@@ -247,10 +251,29 @@ def _reasons(known: str | None, more: str | None) -> str | None:
 def _loss(exchange: str, channel: str, cause: str, rows: Sequence[tuple[Dropped, Symbol | None]]) -> Loss:
     symbols = frozenset(symbol for _, symbol in rows if symbol is not None) or None
     lost = tuple(Lost(drop.topic, drop.run, drop.from_n, drop.to_n) for drop, _ in rows)
-    from_ns, to_ns = min(drop.from_ns for drop, _ in rows), max(drop.to_ns for drop, _ in rows)
+    spans = [_candles(drop) if channel == "candles" else (drop.from_ns, drop.to_ns) for drop, _ in rows]
+    from_ns, to_ns = min(first for first, _ in spans), max(last for _, last in spans)
     places = [_place(drop, symbol) for drop, symbol in rows if channel == "trades" and symbol is not None]
     missing = tuple(place for place in places if place is not None)
     return Loss(Kind(exchange, channel, cause, symbols), from_ns, to_ns, lost, missing=missing)
+
+
+class _CandleRow(Struct):
+    """What of a published candle tells its place."""
+
+    time_ns: int
+
+
+_candle_row = msgspec.json.Decoder(_CandleRow).decode
+
+
+def _candles(drop: Dropped) -> tuple[int, int]:
+    """The time that dropped candles tell of; they were appended after it, a backfill's long after."""
+    try:
+        times = [_candle_row(payload).time_ns for payload in (drop.first, drop.last)]
+    except msgspec.DecodeError:
+        return drop.from_ns, drop.to_ns
+    return min(times), max(times) + INTERVALS_NS.get(drop.topic.rsplit("/", 1)[-1], 0)
 
 
 class _TradeRow(Struct):

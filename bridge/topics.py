@@ -73,7 +73,8 @@ class Missing(Struct, omit_defaults=True):
 class Gap(Struct, omit_defaults=True):
     """One missing interval. `to_ns` None: it still runs. `symbols` None: all of the exchange's.
 
-    `missing` is for the bridge and its ledger alone: where a fill has to look.
+    `missing` and `short` are for the bridge and its ledger alone: where a fill has to look, and the topics of which one
+    could not bring all.
     """
 
     id: str
@@ -89,6 +90,7 @@ class Gap(Struct, omit_defaults=True):
     filled: int | None = None
     lost: list[dict[str, Any]] | None = None
     missing: list[Missing] | None = None
+    short: list[str] | None = None
 
 
 class Trouble(Struct, frozen=True, omit_defaults=True):
@@ -258,6 +260,7 @@ def gap_fields(gap: Gap) -> dict[str, Any]:
     told: dict[str, Any] = msgspec.to_builtins(gap)
     told.pop("exchange")
     told.pop("missing", None)
+    told.pop("short", None)
     told["symbol_count"] = len(gap.symbols) if gap.symbols is not None else 0
     for name in ("symbols", "lost"):
         if told.get(name) is not None:

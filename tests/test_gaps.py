@@ -3,7 +3,7 @@ import pytest
 from bridge import gap_book
 from bridge.dropped import Dropped
 from bridge.gap_book import Kind
-from bridge.gaps import Gaps, Loss, Stopped
+from bridge.gaps import Filled, Gaps, Loss, Stopped
 from bridge.lost import Lost
 from bridge.topics import Gap, Topics
 
@@ -142,6 +142,41 @@ def test_drops_that_go_on_stay_one_gap_with_joined_ranges() -> None:
         (gap,) = gaps.dropped([drop], Topics(), 99 * S)
     assert gap.lost == [{"topic": BTC, "run": RUN, "from_n": 1, "to_n": 50}]
     assert (gap.id, gap.expected, gap.to_ns) == ("7-1", 50, 5 * S)
+
+
+def test_a_gap_of_dropped_candles_spans_the_time_that_they_tell_of_not_that_in_which_they_were_dropped() -> None:
+    first, last = b'{"time_ns":120000000000}', b'{"time_ns":60000000000}'
+    drop = Dropped("candles/kucoin/ETH-USDT/5m", "7-backfill", 3, 4, 900 * S, 901 * S, "outbox full", first, last)
+    (gap,) = Gaps("7").dropped([drop], Topics(), 999 * S)
+    assert (gap.from_ns, gap.to_ns) == (60 * S, 420 * S)
+
+
+def test_what_one_try_could_not_bring_is_never_called_filled_by_the_next() -> None:
+    gaps = Gaps("7")
+    btc, eth = "trades/kucoin/BTC-USDT", "trades/kucoin/ETH-USDT"
+    gap = gaps.lose(loss(Lost(btc, RUN, 1, 9), Lost(eth, RUN, 1, 2), channel="trades"), 99 * S)
+    assert gap is not None
+    gaps.filling(gap.id)
+    gaps.settle(gap.id, Filled("open", "7-fill-1", 4, short=(btc,)))
+    known = Gaps("8", gaps.unsaved())
+    known.filling(gap.id)
+    settled = known.settle(gap.id, Filled("filled", "8-fill-1", 2, topics=(btc, eth)))
+    assert settled is not None
+    assert settled.state == "partial"
+    assert settled.lost is not None
+    assert [one.get("filled") for one in settled.lost] == [None, "8-fill-1"]
+
+
+def test_trades_lost_soon_after_a_gap_was_settled_are_a_gap_of_their_own() -> None:
+    gaps = Gaps("7")
+    trades = "trades/kucoin/BTC-USDT"
+    gap = gaps.lose(loss(Lost(trades, RUN, 1, 9), channel="trades"), 99 * S)
+    assert gap is not None
+    gaps.filling(gap.id)
+    gaps.settle(gap.id, Filled("partial", "7-fill-1", 4, short=(trades,)))
+    other = gaps.lose(loss(Lost(trades, RUN, 20, 21), channel="trades"), 99 * S)
+    assert other is not None
+    assert (other.id, other.state) == ("7-2", "open")
 
 
 def test_what_is_told_lost_again_opens_nothing() -> None:

@@ -89,7 +89,7 @@ class Filler:
             else:
                 await self._candles(gap, job, results)
         except (FeedLost, FrameError) as problem_:
-            self._failed(gap, job, str(problem_), done)
+            self._failed(gap, job, str(problem_), done, results)
             return False
         finally:
             self._source.streams.end_fill(job.id)
@@ -148,6 +148,8 @@ class Filler:
 
     # --- its end ------------------------------------------------------------------------------------
     def _finish(self, gap: Gap, job: Progress, results: dict[str, Result], done: list[Missing]) -> None:
+        for topic in self._unplaced(gap, results):
+            results[topic] = Result(reason="it is not known between which trades they stood")
         rows = list(results.values())
         known = [one.expected for one in rows if one.expected is not None]
         expected = sum(known) if len(known) == len(rows) else None
@@ -160,12 +162,11 @@ class Filler:
         if gone and state == "filled":
             state = "partial" if rows else "unfillable"
             reason = f"the exchange lists {gone[0]} no more"
-        topics = tuple(topic for topic, one in results.items() if one.whole)
-        told = Filled(state, job.id, job.rows, expected, reason, tuple(done), topics)
+        told = Filled(state, job.id, job.rows, expected, reason, tuple(done), *_sorted(results))
         self._source.jobs.tell(job, "done", reason)
         self._settle(gap, told)
 
-    def _failed(self, gap: Gap, job: Progress, problem: str, done: list[Missing]) -> None:
+    def _failed(self, gap: Gap, job: Progress, problem: str, done: list[Missing], results: dict[str, Result]) -> None:
         """REST does not answer: later again, but not for ever."""
         self._source.jobs.tell(job, "failed", problem)
         self._tries[gap.id] = self._tries.get(gap.id, 0) + 1
@@ -174,7 +175,8 @@ class Filler:
         state = ("partial" if job.rows or gap.filled else "unfillable") if over else "open"
         log.warning("%s: gap %s is not filled yet: %s", self._source.name, gap.id, problem)
         reason = f"REST: {problem}"[:120] if over else None
-        self._settle(gap, Filled(state, job.id, job.rows, None, reason, tuple(done)))
+        reason = reason or next((one.reason for one in results.values() if not one.whole), None)
+        self._settle(gap, Filled(state, job.id, job.rows, None, reason, tuple(done), *_sorted(results)))
 
     def _settle(self, gap: Gap, told: Filled) -> None:
         self._gaps.filling(gap.id)
@@ -200,9 +202,19 @@ class Filler:
             gap, symbols, feed.tapes, lambda symbol: feed.past.known_until(feed.names.trade(feed.exchange, symbol))
         )
 
+    def _unplaced(self, gap: Gap, results: dict[str, Result]) -> set[str]:
+        """The topics of lost trades for which no fill had a place to look at."""
+        if gap.channel != "trades":
+            return set()
+        lost = {from_told(one).topic for one in gap.lost or () if "filled" not in one}
+        listed = self._source.exchange.catalogue
+        return {topic for topic in lost - results.keys() - {*(gap.short or ())} if topic.rsplit("/", 1)[-1] in listed}
+
     def _charts(self, gap: Gap) -> list[tuple[Symbol, str]]:
         """Symbols and intervals of a candle gap: what lines tell, and the topics of what was lost."""
-        charts = dict.fromkeys((symbol, LIVE) for symbol in self._symbols(gap, Channel.CANDLES))
+        # of what was dropped or lost the topics say it all: the other intervals and symbols were told
+        lines = () if gap.cause in EXPLICIT and gap.lost else self._symbols(gap, Channel.CANDLES)
+        charts = dict.fromkeys((symbol, LIVE) for symbol in lines)
         for topic in {from_told(one).topic for one in gap.lost or ()}:
             symbol, interval = topic.rsplit("/", 2)[-2:]
             if interval in INTERVALS_NS and symbol in self._source.exchange.catalogue:
@@ -221,3 +233,9 @@ def _both(one: Result | None, other: Result) -> Result:
     known = one.expected is not None and other.expected is not None
     expected = (one.expected or 0) + (other.expected or 0) if known else None
     return Result(one.rows + other.rows, expected, one.whole and other.whole, one.reason or other.reason)
+
+
+def _sorted(results: dict[str, Result]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The topics of which all came, and those of which not all could be brought."""
+    whole = tuple(topic for topic, one in results.items() if one.whole)
+    return whole, tuple(topic for topic, one in results.items() if not one.whole)

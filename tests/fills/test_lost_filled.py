@@ -1,5 +1,6 @@
 """What was lost on our way, or is missing among candles, comes again by REST; the gap says by which job."""
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -78,6 +79,36 @@ async def test_lost_trades_of_which_nobody_knows_where_they_stood_are_unfillable
     settled = rig.gaps.get(other.id)
     assert settled is not None
     assert "not known between which trades" in (settled.reason or "")
+
+
+async def test_lost_trades_without_a_place_stay_missing_when_those_beside_them_are_filled(rig: Rig) -> None:
+    rows = [one for _, one in rig.messages(TRADES)][3:8]
+    span = rows[0]["time_ns"], rows[-1]["time_ns"]
+    other = TRADES.replace("BTC", "ETH")
+    lost = (Lost(TRADES, rows[0]["run"], rows[1]["n"], rows[-2]["n"]), Lost(other, rows[0]["run"], 1, 2))
+    kind = Kind("binance", "trades", "lost", frozenset({"BTC-USDT", "ETH-USDT"}))
+    gap = rig.gaps.lose(Loss(kind, *span, lost, None, (Missing("BTC-USDT", *span),)), rig.clock.now_ns())
+    assert gap is not None
+    await state(rig, gap.id, "partial")
+    settled = rig.gaps.get(gap.id)
+    assert settled is not None
+    assert ["filled" in one for one in settled.lost or ()] == [True, False]
+    assert "not known between which trades" in (settled.reason or "")
+
+
+async def test_dropped_candles_come_again_though_they_were_dropped_long_after_their_time(rig: Rig) -> None:
+    topic = "candles/binance/BTC-USDT/1m"
+    await rig.until(lambda: len(rig.messages(topic)) > 20)
+    entries = [entry for entry in rig.outbox.waiting() if entry[0] == topic][5:9]
+    first, last = entries[0], entries[-1]
+    times = [json.loads(entry[1])["time_ns"] for entry in entries]
+    drop = Dropped(topic, first[2], first[3], last[3], first[4], last[4], "outbox full", first[1], last[1])
+    rig.past.coverage.remove(topic, times[0], times[-1] + 1)
+    before = len(rig.messages(topic))
+    (gap,) = rig.gaps.dropped([drop], Topics(), rig.clock.now_ns())
+    await state(rig, gap.id, "filled")
+    again = [one["time_ns"] for _, one in rig.messages(topic)[before:] if one.get("source") == "rest"]
+    assert again == times
 
 
 @pytest.mark.parametrize("name", ["binance", "kucoin"])
