@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 from uuid import uuid4
@@ -59,13 +59,23 @@ class BackfillFailed(TickbridgeError):
 _told = msgspec.json.Decoder(Told).decode
 
 
-def run(settings: Settings, wish: Wish) -> str:
-    """Until the backfill is over; the line that says what came of it.
+class NoBridge(BackfillFailed):
+    """Nobody answers at this broker."""
+
+
+def run(ways: Sequence[Settings], wish: Wish) -> str:
+    """Until the backfill is over; the line that says what came of it. `ways`: with which brokers to try, in order.
 
     Raises SettingsError for what cannot be asked, BrokerLost, BackfillFailed. Ctrl-C ends the backfill in the bridge.
     """
     check(wish)
-    return asyncio.run(_run(settings, wish))
+    problems: list[str] = []
+    for settings in ways:
+        try:
+            return asyncio.run(_run(settings, wish))
+        except (BrokerLost, NoBridge) as error:
+            problems.append(str(error))
+    raise BackfillFailed("\n".join(problems))
 
 
 def check(wish: Wish) -> None:
@@ -143,24 +153,27 @@ class _Asking:
                     if str(message.topic) == topic:
                         return _told(bytes(message.payload))
         except TimeoutError:
-            raise BackfillFailed(self._silent(topic == self._answers)) from None
+            if topic == self._answers:
+                raise NoBridge(self._nobody()) from None
+            raise BackfillFailed(
+                "the bridge says nothing any more; when it runs again, the same command goes on"
+            ) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BackfillFailed(f"what the bridge says cannot be read: {error}") from error
         raise BackfillFailed("the broker has ended the connection; the same command goes on")
 
-    def _silent(self, at_first: bool) -> str:
+    def _nobody(self) -> str:
         broker = self._settings.broker
-        if at_first:
-            where = f"{broker.host}:{broker.port}"
-            return f"no bridge answers at {where}: is `tickbridge run` (or `up`) running, with these settings?"
-        return "the bridge says nothing any more; when it runs again, the same command goes on"
+        user = f", and may the user {broker.user} ask for it (the bridge's own may)" if broker.user else ""
+        where = f"{broker.host}:{broker.port}"
+        return f"no bridge answers at {where}: is `tickbridge run` (or `up`) running, with these settings{user}?"
 
 
 def _verdict(job: Told) -> str:
     if job.state == "done" and not job.total:
         return "nothing to fetch: all of it was told before (--again fetches it once more)"
     if job.state == "done":
-        return f"done: {job.rows:,} candles"
+        return f"done: {job.rows:,} candles" + (f"; {job.reason}" if job.reason else "")
     if job.state == "cancelled":
         raise BackfillFailed(f"cancelled after {job.rows:,} candles: the same command goes on from here")
     raise BackfillFailed(

@@ -82,9 +82,15 @@ def _up(options: argparse.Namespace, loaded: Loaded) -> int:
 def _bridge(options: argparse.Namespace, loaded: Loaded) -> int:
     from bridge.app import run
     from bridge.logs import configure
+    from dashboard.audit import address
 
-    configure(loaded.settings.log, loaded.settings.data_dir, "bridge")
-    return run(loaded.settings, lambda: load(options.config, options.sets).settings)
+    settings = loaded.settings
+    configure(settings.log, settings.data_dir, "bridge")
+    address.leave(settings, address.BRIDGE_FILE)
+    try:
+        return run(settings, lambda: load(options.config, options.sets).settings)
+    finally:
+        address.forget(settings, address.BRIDGE_FILE)
 
 
 def _dashboard(options: argparse.Namespace, loaded: Loaded) -> int:
@@ -156,6 +162,7 @@ def _backfill(options: argparse.Namespace, loaded: Loaded) -> int:
     import time
 
     from bridge.backfill import Wish, run
+    from dashboard.audit.address import BRIDGE_FILE, beside
     from dashboard.times import read_time
 
     try:
@@ -164,7 +171,10 @@ def _backfill(options: argparse.Namespace, loaded: Loaded) -> int:
     except ValueError as error:
         raise SettingsError(str(error)) from error
     symbols = tuple(symbol.upper() for symbol in options.symbols)
-    print(run(loaded.settings, Wish(options.exchange, symbols, from_ns, to_ns, options.interval, options.again)))
+    typed = any(one.partition("=")[0].strip().lower().startswith("broker.") for one in options.sets)
+    near = None if typed else beside(loaded.settings, BRIDGE_FILE)
+    ways = [loaded.settings] if near in (None, loaded.settings) else [near, loaded.settings]
+    print(run(ways, Wish(options.exchange, symbols, from_ns, to_ns, options.interval, options.again)))
     return OK
 
 

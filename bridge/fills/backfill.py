@@ -12,13 +12,15 @@ from bridge.errors import FeedLost, FrameError, TickbridgeError
 from bridge.events import Symbol
 from bridge.exchanges.base import Catalogue
 from bridge.fills.jobs import Progress
+from bridge.fills.places import NOT_TAKEN, kept_from_ns
 from bridge.fills.source import Source
 from bridge.rest import Priority
 from bridge.topics import INTERVALS_NS
 
 log = logging.getLogger(__name__)
 
-DAY_NS = 86_400_000_000_000
+MAX_PATTERNS = 50
+"""Each is held against every symbol."""
 MAX_WAITING = 20
 """Backfills of one exchange that wait for their turn."""
 
@@ -121,7 +123,7 @@ class Backfills:
         now_ns, days = source.clock.now_ns(), source.settings.history.candles_days
         if wanted.from_ns >= now_ns:
             raise Unwilling("the time begins in the future")
-        if days and now_ns - wanted.from_ns >= days * DAY_NS:
+        if wanted.from_ns < kept_from_ns("candles", source.settings, now_ns):
             raise Unwilling(
                 f"it begins before what is stored (history.candles_days = {days}): ask for less, or set that"
             )
@@ -155,16 +157,19 @@ class Backfills:
             jobs.advance(job)
 
         failed: list[str] = []
+        refused = 0
         for symbol, spans in found.items():
             done = job.done
             try:
                 for span in spans:
-                    await fill.fill(symbol, work.wanted.interval, span, job, step)
+                    refused += await fill.fill(symbol, work.wanted.interval, span, job, step)
             except (FeedLost, FrameError) as problem:
                 failed.append(f"{symbol}: {problem}")
                 log.warning("%s: backfill of %s: %s", source.name, symbol, problem)
                 step(done + _slots(work, spans) - job.done)
         reason = f"{len(failed)} of {len(found)} symbols failed; {failed[0]}"[:200] if failed else None
+        if refused and not failed:
+            reason = f"{refused} candles {NOT_TAKEN}"
         jobs.tell(job, "failed" if failed else "done", reason)
 
 
@@ -172,8 +177,15 @@ def matching(catalogue: Catalogue, wanted: Sequence[str], title: str) -> list[Sy
     """The symbols that the names and patterns mean, sorted; none: all. Raises Unwilling for what fits nothing."""
     if not wanted:
         return sorted(catalogue.by_symbol)
+    if sum(name.upper() not in catalogue.by_symbol for name in wanted) > MAX_PATTERNS:
+        raise Unwilling(
+            f"{title} does not have more than {MAX_PATTERNS} of these symbols, or they are patterns: use less"
+        )
     found: set[Symbol] = set()
     for name in wanted:
+        if name.upper() in catalogue.by_symbol:
+            found.add(name.upper())
+            continue
         some = {symbol for symbol in catalogue.by_symbol if fnmatchcase(symbol, name.upper())}
         if not some:
             near = get_close_matches(name.upper(), catalogue.by_symbol, 1)

@@ -8,7 +8,7 @@ from bridge.backoff import Backoff
 from bridge.errors import FeedLost, FrameError
 from bridge.events import Channel, Symbol
 from bridge.fills.jobs import Progress
-from bridge.fills.places import places, refusal
+from bridge.fills.places import NOT_TAKEN, places, refusal
 from bridge.fills.source import Source
 from bridge.fills.trades import Result, TradeFill
 from bridge.gaps import Filled, Gaps
@@ -141,7 +141,7 @@ class Filler:
         for symbol, interval, span in spans:
             before = job.rows
             refused = await work.fill(symbol, interval, span, job, step)
-            reason = f"{refused} candles that REST told are not believed" if refused else None
+            reason = f"{refused} candles {NOT_TAKEN}" if refused else None
             rows = job.rows - before
             topic = self._source.feed.names.candle(self._source.name, symbol, interval)
             results[topic] = _both(results.get(topic), Result(rows, rows + refused, not refused, reason))

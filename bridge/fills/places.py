@@ -10,6 +10,9 @@ from bridge.settings import Settings
 from bridge.topics import Gap, Missing
 
 DAY_NS = 86_400_000_000_000
+ON_THE_WAY_NS = 3_600_000_000_000
+"""So long a row may wait in the broker for a store that is away, and is still young enough then."""
+NOT_TAKEN = "that REST told were not taken: not believed, or older than what is stored"
 NEAR_NS = 2_000_000_000
 """Our clock and an exchange's differ; an interruption so near to a gap is meant by it."""
 
@@ -18,11 +21,16 @@ def refusal(gap: Gap, settings: Settings, now_ns: int) -> str | None:
     """Why nothing is fetched for this gap, or None. What a store keeps no more, Telegraf could never deliver to it."""
     if not settings.fills.enabled:
         return "fills are switched off (fills.enabled)"
-    name = f"{gap.channel}_days"
-    days: int = getattr(settings.history, name)
-    if days and now_ns - gap.from_ns >= days * DAY_NS:
-        return f"it is older than what is stored (history.{name} = {days})"
+    if gap.from_ns < kept_from_ns(gap.channel, settings, now_ns):
+        name = f"{gap.channel}_days"
+        return f"it is older than what is stored (history.{name} = {getattr(settings.history, name)})"
     return None
+
+
+def kept_from_ns(channel: str, settings: Settings, now_ns: int) -> int:
+    """Rows older than this are not published: a store may refuse them by the time they come to it."""
+    days: int = getattr(settings.history, f"{channel}_days")
+    return now_ns - days * DAY_NS + ON_THE_WAY_NS if days else 0
 
 
 def places(

@@ -37,7 +37,7 @@ class Source(Struct):
         return Asker(self.exchange, self.rest, self.clock, priority)
 
     def teller(self) -> Teller:
-        return Teller(self.name, self.feed.names, self.streams, self.clock)
+        return Teller(self.name, self.feed.names, self.streams, self.clock, self.settings)
 
     def candles(self, priority: Priority = Priority.FILL) -> CandleFill:
         return CandleFill(self.asker(priority), self.teller(), self.feed.past.coverage)

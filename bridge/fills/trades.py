@@ -9,6 +9,7 @@ from bridge.events import Trade
 from bridge.exchanges.base import TradesFrom
 from bridge.fills.asking import Asker
 from bridge.fills.jobs import Progress
+from bridge.fills.places import NOT_TAKEN
 from bridge.fills.telling import Teller
 from bridge.series import Tape
 from bridge.told import MS, ToldTrades, trade_key
@@ -156,7 +157,7 @@ def reaches(trade: Trade, place: Missing) -> bool:
 
 def _reason(told: Telling, expected: int | None = None) -> str | None:
     if told.refused:
-        return f"{told.refused} trades that REST told are not believed"
+        return f"{told.refused} trades {NOT_TAKEN}"
     if expected is not None and told.rows < expected:
         return f"REST tells {told.rows} of {expected} trades"
     return None if told.consecutive else "REST leaves out trades"

@@ -83,7 +83,6 @@ class Desk(Struct):
             case CancelWanted():
                 return [self._cancel(wanted)]
             case RangeWanted():
-                self.refresh()
                 row = self._published(wanted, past)
                 answers: Mapping[str, Callable[[RangeWanted, Published], Answer]]
                 answers = {"resend": self._resend, "lost": self._lost, "found": self._found}
@@ -169,6 +168,9 @@ class Desk(Struct):
         asked = wanted.lost
         self._parts(wanted)
         row = next(iter(past or self.tally.rows(wanted.query)), None)
+        if row is None or asked.to_n > row.n:
+            self.refresh()  # it counts everything that is published: not once for each of many ranges
+            row = next(iter(past or self.tally.rows(wanted.query)), None)
         if row is None:
             raise BadRequest(
                 f"nothing was published on {asked.topic} in {asked.mark!r}; the ledger request lists what was"

@@ -1,4 +1,7 @@
-"""Where a running dashboard has its broker: left in the data folder, so that `tickbridge audit` finds it, too."""
+"""Where a running dashboard or bridge has its broker: left in the data folder, for `tickbridge audit` and `backfill`.
+
+`up` takes another port where the usual one is taken, and with `--lan` users whose passwords are files.
+"""
 
 import logging
 from pathlib import Path
@@ -9,6 +12,7 @@ from msgspec import Struct
 from bridge.settings import Broker, Settings
 
 FILE = "dashboard-broker.json"
+BRIDGE_FILE = "bridge-broker.json"
 log = logging.getLogger(__name__)
 
 
@@ -26,32 +30,33 @@ class Address(Struct, frozen=True, omit_defaults=True):
 _decode = msgspec.json.Decoder(Address).decode
 
 
-def leave(settings: Settings) -> None:
+def leave(settings: Settings, file: str = FILE) -> None:
     """Write it down. A folder that cannot be written costs only this."""
     broker = settings.broker
     files = (str(file.resolve()) if file else None for file in (broker.password_file, broker.ca_file))
     password_file, ca_file = files
     address = Address(broker.host, broker.port, broker.user, password_file, broker.tls, ca_file)
-    path = settings.data_dir / FILE
+    path = settings.data_dir / file
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(0o600)
         path.write_bytes(msgspec.json.encode(address))
     except OSError as error:
         log.warning("%s: %s", path, error.strerror)
 
 
-def forget(settings: Settings) -> None:
-    """The dashboard stops."""
+def forget(settings: Settings, file: str = FILE) -> None:
+    """It stops."""
     try:
-        (settings.data_dir / FILE).unlink(missing_ok=True)
+        (settings.data_dir / file).unlink(missing_ok=True)
     except OSError as error:
-        log.warning("%s: %s", settings.data_dir / FILE, error.strerror)
+        log.warning("%s: %s", settings.data_dir / file, error.strerror)
 
 
-def beside(settings: Settings) -> Settings | None:
-    """These settings with the broker of the dashboard that runs on the same folder; None if none does."""
+def beside(settings: Settings, file: str = FILE) -> Settings | None:
+    """These settings with the broker of what runs on the same folder; None if nothing does."""
     try:
-        told = _decode((settings.data_dir / FILE).read_bytes())
+        told = _decode((settings.data_dir / file).read_bytes())
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     broker = settings.broker.model_copy(
@@ -59,7 +64,7 @@ def beside(settings: Settings) -> Settings | None:
             "host": told.host,
             "port": told.port,
             "user": told.user,
-            # a password that the settings hold themselves was the dashboard's, too
+            # a password that the settings hold themselves was its own, too
             "password": None if told.password_file else settings.broker.password,
             "password_file": Path(told.password_file) if told.password_file else None,
             "tls": told.tls,

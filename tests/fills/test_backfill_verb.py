@@ -17,6 +17,7 @@ from bridge.backfill import BackfillFailed, Wish, _run
 from bridge.settings import Broker as BrokerSettings
 from bridge.settings import Settings
 from bridge.simulator import Simulator
+from dashboard.audit.address import BRIDGE_FILE, beside, leave
 from tests.broker import Broker
 from tests.running import Subscriber, environment, subscribed, tickbridge
 
@@ -63,7 +64,10 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
                 "EXCHANGES__BINANCE__SYMBOLS": json.dumps(SYMBOLS),
                 "FEED__FIRST_CANDLES_H": 0,
             })  # fmt: skip
+            # the bridge's port is not in the settings of who types: it is found in the data folder
+            own = {name: text for name, text in env.items() if name.startswith("TICKBRIDGE_BROKER__")}
             with tickbridge("run", tmp_path / "data", env):
+                env = {name: text for name, text in env.items() if name not in own}
                 await heard.until(
                     lambda: all(
                         any(one["status"] == "online" for one in heard.told(f"health/{name}"))
@@ -136,6 +140,19 @@ async def test_ctrl_c_ends_it_and_the_same_command_goes_on(house: House) -> None
     assert (code, out) == (0, f"done: {len(minutes) - before:,} candles\n")
     await house.heard.until(lambda: len(house.heard.payloads["candles/kucoin/BTC-USDT/1m"]) >= len(minutes))
     assert opens(house.candles("kucoin", "BTC-USDT")) == minutes
+
+
+def test_the_user_and_password_file_of_a_bridge_open_to_the_network_are_found_too(tmp_path: Path) -> None:
+    file = tmp_path / "users" / "bridge.password"
+    file.parent.mkdir()
+    file.write_text("secret\n")
+    there = BrokerSettings(port=1999, user="bridge", password_file=file)
+    leave(Settings(broker=there, data_dir=tmp_path), BRIDGE_FILE)
+    assert (tmp_path / BRIDGE_FILE).stat().st_mode & 0o077 == 0
+    assert "secret" not in (tmp_path / BRIDGE_FILE).read_text()
+    found = beside(Settings(data_dir=tmp_path), BRIDGE_FILE)
+    assert found is not None
+    assert (found.broker.port, found.broker.user, found.broker.secret()) == (1999, "bridge", "secret")
 
 
 async def test_without_a_bridge_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
