@@ -179,7 +179,7 @@ def matching(catalogue: Catalogue, wanted: Sequence[str], title: str) -> list[Sy
         return sorted(catalogue.by_symbol)
     if sum(name.upper() not in catalogue.by_symbol for name in wanted) > MAX_PATTERNS:
         raise Unwilling(
-            f"{title} does not have more than {MAX_PATTERNS} of these symbols, or they are patterns: use less"
+            f"more than {MAX_PATTERNS} of the names are patterns or no symbols of {title}: use less of them"
         )
     found: set[Symbol] = set()
     for name in wanted:

@@ -21,7 +21,7 @@ async def told(days: int, age_h: float) -> bool:
     teller = Teller("kucoin", Topics(), streams, clock, settings)
     now_ns = clock.now_ns()
     prices = dict.fromkeys(("open", "high", "low", "close", "volume"), "1")
-    candle = Candle(symbol="BTC-USDT", interval="1m", open_ns=now_ns - int(age_h * HOUR_NS), received_ns=now_ns, **prices)
+    candle = Candle("BTC-USDT", now_ns, "1m", now_ns - int(age_h * HOUR_NS), **prices)
     taken = await teller.candle(candle, Progress("1-kucoin-backfill-1", "backfill", "kucoin", "candles", 0, 1, 1))
     assert taken == (len(outbox.waiting()) == 1)
     return taken
