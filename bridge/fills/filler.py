@@ -154,7 +154,8 @@ class Filler:
         known = [one.expected for one in rows if one.expected is not None]
         expected = sum(known) if len(known) == len(rows) else None
         whole = all(one.whole for one in rows)
-        state = "filled" if whole else "partial" if any(one.whole or one.rows for one in rows) else "unfillable"
+        part = bool(gap.filled) or any(one.whole or one.rows for one in rows)
+        state = "filled" if whole else "partial" if part else "unfillable"
         reason = next((one.reason for one in rows if one.reason is not None), None)
         if gap.channel == "trades" and not rows and (gap.cause in EXPLICIT or gap.lost):
             state, reason = "unfillable", "it is not known between which trades they stood"
