@@ -14,6 +14,7 @@ from dashboard.history.influx.client import Client
 from dashboard.history.influx.listing import retentions
 from dashboard.history.influx.series import MOST_NS, Series
 from dashboard.history.influx.tables import time_ns
+from dashboard.history.influx.trouble import missing_bucket
 
 TOGETHER_NS = MINUTE_NS
 """Telegraf tells of all inputs every 10 s: one that is older by more than this is switched off."""
@@ -35,18 +36,18 @@ class Listening:
         self._first_row_ns: dict[str, int] = {}
 
     async def holds(self) -> Mapping[str, int]:
-        """By each bucket's retention. Raises StoreError while Telegraf has never written anything."""
+        """By each bucket's retention. Raises StoreError if a bucket is missing, or Telegraf has never written."""
         kept = await retentions(self._client)
-        stored = await self._stored(kept)
+        for kind in STREAM_ROOTS:
+            if (bucket := self._client.bucket(kind)) not in kept:
+                raise StoreError(missing_bucket(self._client.where, bucket))
+        stored = await self._stored(states=self._client.bucket("states") in kept)
         if not stored:
             cure = "start Telegraf, or look at its log"
             raise StoreError(f"InfluxDB at {self._client.where.url} has nothing from Telegraf yet: {cure}")
         now_ns = time.time_ns()
-        return {
-            kind: now_ns - kept[bucket] if kept[bucket] else 0
-            for kind in stored
-            if (bucket := self._client.bucket(kind)) in kept
-        }
+        days_ns = {kind: kept[self._client.bucket(kind)] for kind in stored}
+        return {kind: now_ns - kept_ns if kept_ns else 0 for kind, kept_ns in days_ns.items()}
 
     async def heard_since(self) -> Mapping[str, int]:
         """The first sign of life, of Telegraf or among a root's rows."""
@@ -57,11 +58,11 @@ class Listening:
             if any(kind in first for first in firsts)
         }
 
-    async def _stored(self, kept: Mapping[str, int]) -> list[str]:
+    async def _stored(self, *, states: bool) -> list[str]:
         for kind in STREAM_ROOTS:
-            if kind not in self._first_row_ns and self._client.bucket(kind) in kept:
+            if kind not in self._first_row_ns:
                 await self._find_first_row(kind)
-        last_ns = await self._last() if self._client.bucket("states") in kept else {}
+        last_ns = await self._last() if states else {}
         if not last_ns:
             return [kind for kind in STREAM_ROOTS if kind in self._first_row_ns]
         told_ns = max(last_ns.values()) - TOGETHER_NS
