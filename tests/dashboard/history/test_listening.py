@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -9,10 +10,11 @@ from bridge.errors import StoreError
 from bridge.settings import Influx as Where
 from bridge.settings import Settings
 from bridge.topics import STREAM_ROOTS
-from dashboard.history import Span
-from dashboard.history.influx import InfluxHistory, listing
+from dashboard.history import Sequence, Span
+from dashboard.history.influx import InfluxHistory, listing, numbers
+from dashboard.history.influx.reads import Reads
 from tests.containers import Influx
-from tests.dashboard.payloads import DAY, MINUTE, NOON
+from tests.dashboard.payloads import DAY, MINUTE, NOON, SECOND
 from tests.lines import Lines
 
 pytestmark = pytest.mark.real
@@ -109,3 +111,28 @@ async def test_a_long_error_table_is_read_in_slices_and_whole(
             newest = await history.errors(None, kind, None, Span(limit))
             assert [int(row.rpartition(b":")[2][:-1]) for row in found] == expected
             assert newest.rows == found[-limit:]
+
+
+async def test_a_hole_among_many_rows_is_found_without_reading_them_all(
+    lines: Lines, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(numbers, "PIECE_ROWS", 20)
+    read: list[int] = []
+    reads_all = Reads.all
+
+    async def counted(self: Reads, *asked: Any) -> Any:
+        rows = await reads_all(self, *asked)
+        read.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(Reads, "all", counted)
+    # two runs, one after the other, and a hole in each; the rows of a second stand close together
+    for run, began_ns in ((2, NOON), (3, NOON + 3000 * SECOND)):
+        places = ((n, began_ns + n * SECOND // 2) for n in range(1, 5001) if n != 700)
+        lines.write(price(at_ns, f"price=1,run={run}i,n={n}i") for n, at_ns in places)
+    async with InfluxHistory(settings) as history:
+        for run in (2, 3):
+            sequence = Sequence("prices/kucoin/BTC-USDT", run)
+            assert await history.numbers(sequence, 1, 9999, Span(1, 0)) == [(1, 699), (701, 5000)]
+    assert max(read, default=0) <= 60
+    assert sum(read) < 400
