@@ -3,6 +3,7 @@
 Rows are passed on as the bytes that were published, so numbers keep their digits.
 """
 
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from dashboard.answers import document, listed, paged
 from dashboard.audit.keeper import Keeper
 from dashboard.costs import costs
 from dashboard.description import description
-from dashboard.history.base import History
+from dashboard.history.base import History, Stored
 from dashboard.history.recorder import Recorder
 from dashboard.live import LATEST_EXPIRY_S, LiveStates
 from dashboard.parameters import (
@@ -118,8 +119,9 @@ class Api:
     async def symbols(self, request: Request) -> Response:
         """Every symbol: its instrument as the exchange told it last, and the kinds of rows that are stored."""
         only(request, LIST_PARAMETERS)
+        stored_ones = (self._store.symbols() or await self._store.refresh()) if self._store is not None else []
         fields: dict[tuple[str, str], dict[str, Any]] = {**await self._instruments()}
-        for stored in self._store.symbols() if self._store is not None else ():
+        for stored in stored_ones:
             known = fields.get((stored.exchange, stored.symbol), {"symbol": stored.symbol})
             fields[stored.exchange, stored.symbol] = {**known, "stored": stored.kinds}
         rows = [msgspec.json.encode({"exchange": exchange, **one}) for (exchange, _), one in sorted(fields.items())]
@@ -144,11 +146,15 @@ class Api:
 
     async def healthz(self, request: Request) -> Response:
         """200 while this process does its work, 503 when the store cannot be written. A lost broker is only told."""
-        status = self._recorder.status() if self._recorder is not None else {"store": "off"}
-        well = status["store"] in ("ok", "off")
+        status = self._recorder.status() if self._recorder is not None else {"store": self._read_only()}
+        well = self._recorder is None or status["store"] == "ok"
         broker = self._live.broker if status.get("broker", "ok") == "ok" else status["broker"]
         told = {"ok": well, "store": status["store"], "broker": broker}
         return document(told, 200 if well else 503)
+
+    def _read_only(self) -> str:
+        """A store that others write: its trouble is theirs, and this process does its work."""
+        return "off" if self._store is None else str(self._store.status().get("problem", "ok"))
 
     async def connect(self, request: Request) -> Response:
         """How the page reaches the broker, at this page's own host name, and what it should say."""
@@ -181,9 +187,9 @@ class Api:
         return self._store
 
     async def _known(self, store: History, exchange: str, symbol: str) -> bool:
-        if any((one.exchange, one.symbol) == (exchange, symbol) for one in store.symbols()):
+        if _has(store.symbols(), exchange, symbol) or (exchange, symbol) in await self._instruments():
             return True
-        return (exchange, symbol) in await self._instruments()
+        return _has(await store.refresh(), exchange, symbol)
 
     async def _instruments(self) -> dict[tuple[str, str], dict[str, Raw]]:
         """Every instrument that was ever told; what is told now wins."""
@@ -192,6 +198,10 @@ class Api:
             one = _fields(payload)
             known[exchange, msgspec.json.decode(one["symbol"], type=str)] = one
         return known | self._live.instruments()
+
+
+def _has(symbols: Iterable[Stored], exchange: str, symbol: str) -> bool:
+    return any((one.exchange, one.symbol) == (exchange, symbol) for one in symbols)
 
 
 def named(exchange: str, symbol: str, payload: bytes) -> bytes:

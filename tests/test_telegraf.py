@@ -289,6 +289,7 @@ def test_instead_of_every_tick_the_newest_of_each_second_can_be_kept(way: Way) -
 
 
 def test_a_kind_that_is_switched_off_is_not_asked_of_the_broker(way: Way) -> None:
+    since_ns = time.time_ns()
     way.open(STORE_TRADES="off", STORE_PRICES="off")
     way.publish(Topics().trade("kucoin", "NONE-USDT"), topics.numbered(trade("NONE-USDT"), RUN, 1))
     way.publish(
@@ -298,6 +299,13 @@ def test_a_kind_that_is_switched_off_is_not_asked_of_the_broker(way: Way) -> Non
     assert [row for row in way.rows("trades", "trades") if row["symbol"] == "NONE-USDT"] == []
     assert "telegraf-trades-off" in way.broker.log
     assert "telegraf-prices-off" in way.broker.log
+    # by this the audit knows what it may ask for
+    wait_until(lambda: {"off", "candles"} <= _aliases(way, since_ns), 40, lambda: str(_aliases(way, since_ns)))
+    assert not {"prices", "trades"} & _aliases(way, since_ns)
+
+
+def _aliases(way: Way, since_ns: int) -> set[str]:
+    return {row["alias"] for row in way.rows("states", "internal_gather") if row["at_ns"] > since_ns and "alias" in row}
 
 
 def test_what_waits_for_telegraf_comes_when_it_is_back(way: Way) -> None:

@@ -8,7 +8,7 @@ from itertools import chain
 from msgspec import structs
 
 from dashboard.audit.check import Checker
-from dashboard.audit.claims import Claim, claims, unproven_runs
+from dashboard.audit.claims import Claim, Keeps, claims, unproven_runs
 from dashboard.audit.declared import Declared, declarations, explain, likely_cause, overwritten
 from dashboard.audit.ranges import size
 from dashboard.audit.values import Book, Finding, Report, Unproven, Window
@@ -39,9 +39,9 @@ class Audit:
     async def run(self, book: Book, window: Window) -> Report:
         """Audit a ledger. Raises StoreError if the store cannot answer."""
         began_s = time.monotonic()
-        holds = await self._history.holds()
-        checker = Checker(self._history, holds)
-        asked, skipped = claims(book, window, holds)
+        keeps = await self._keeps()
+        checker = Checker(self._history, keeps)
+        asked, skipped = claims(book, window, keeps)
         verdicts = await checker.check(asked)
         marks = watermarks(verdicts)
         if any(verdict.tail for verdict in verdicts):
@@ -62,6 +62,9 @@ class Audit:
             skipped=skipped,
         )
 
+    async def _keeps(self) -> Keeps:
+        return Keeps(await self._history.holds(), await self._history.heard_since())
+
     # --- tails --------------------------------------------------------------------------------------
     async def _waited(
         self, checker: Checker, book: Book, verdicts: list[Verdict], marks: dict[str, int]
@@ -74,7 +77,7 @@ class Audit:
             await asyncio.sleep(POLL_S)
             verdicts = await self._again(checker, verdicts)
             fresh = await self._fresh()
-            since, _ = claims(fresh, Window(from_ns=book.at_ns), await self._history.holds())
+            since, _ = claims(fresh, Window(from_ns=book.at_ns), await self._keeps())
             for kind, mark_ns in watermarks(await checker.check(since)).items():
                 marks[kind] = max(marks.get(kind, 0), mark_ns)
         return verdicts, marks

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import TypeVar
 
-from dashboard.audit.claims import SLACK_NS, Claim
+from dashboard.audit.claims import MS_NS, SLACK_NS, Claim, Keeps
 from dashboard.audit.ranges import missing
 from dashboard.audit.verdicts import Verdict, at_once, bounds, judge
 from dashboard.history.base import END_OF_TIME_NS, History, Numbered, Span
@@ -13,16 +13,15 @@ from dashboard.history.base import END_OF_TIME_NS, History, Numbered, Span
 MOST_AT_ONCE = 8
 """Questions that a store is asked at the same time."""
 MOST_N = 2**63 - 1
-MS_NS = 1_000_000
 T = TypeVar("T")
 
 
 class Checker:
-    """`holds`: since when the store keeps each root."""
+    """`keeps`: since when the store keeps each root."""
 
-    def __init__(self, history: History, holds: Mapping[str, int]) -> None:
+    def __init__(self, history: History, keeps: Keeps) -> None:
         self._history = history
-        self._holds = holds
+        self._keeps = keeps
         self._runs: list[int] = []
         self._gate = asyncio.Semaphore(MOST_AT_ONCE)
 
@@ -77,7 +76,7 @@ class Checker:
         return await self._history.edges(claim.sequence.topic, run, claim.span)
 
     def _keeps_start(self, claim: Claim) -> bool:
-        return claim.first_ns >= self._holds.get(claim.kind, 0) + SLACK_NS.get(claim.kind, 0)
+        return not claim.pruned and claim.first_ns >= self._keeps.since_ns(claim.kind)
 
     async def _all(self, works: Sequence[Awaitable[T]]) -> list[T]:
         return list(await asyncio.gather(*works))

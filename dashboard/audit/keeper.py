@@ -3,18 +3,18 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from bridge.errors import BrokerLost, StoreError
 from bridge.settings import Settings
 from bridge.topics import Topics
 from dashboard.audit.asking import Asking, BridgeAway, BridgeRefuses, Told, asking
-from dashboard.audit.claims import SLACK_NS
+from dashboard.audit.claims import SLACK_NS, Keeps
 from dashboard.audit.ranges import Pair, common, joined, size
 from dashboard.audit.repairs import MOST_LOST, MOST_TRIES, Counts, Hole
 from dashboard.audit.trail import Track, Trail
-from dashboard.audit.values import range_told
+from dashboard.audit.values import RunTold, range_told
 from dashboard.broker import backoff_s
 from dashboard.history.base import END_OF_TIME_NS, MINUTE_NS, History, Sequence, Span
 
@@ -24,6 +24,8 @@ EVERYWHERE = Span(1, 0)
 MOST_LOOKS = 50
 """Topics whose rows are looked at in one round; the rest waits for the next."""
 MOST_HOLES = 500
+MOST_RUNS = 20
+"""Runs that began and ended while nobody looked."""
 MOST_REQUESTS = 100
 """Resends and reports of one round."""
 SHARE = 50
@@ -98,8 +100,8 @@ class Keeper:
     # --- one look -----------------------------------------------------------------------------------
     async def look(self, bridge: Asking) -> None:
         """Ledger, store, repair. Raises BridgeAway, BridgeRefuses, BrokerLost or StoreError: the next look goes on."""
-        holds = await self._history.holds()
-        await self._read_ledger(bridge, holds)
+        keeps = Keeps(await self._history.holds(), await self._history.heard_since())
+        await self._read_ledger(bridge, keeps)
         began_s = time.monotonic()
         for (kind, run), from_ns in self._trail.open_runs().items():
             counted = await self._history.numbered(kind, run, Span(1, from_ns))
@@ -114,25 +116,34 @@ class Keeper:
         self._checked_ns = self._now_ns()
         self._judge()
 
-    async def _read_ledger(self, bridge: Asking, holds: Any) -> None:
+    async def _read_ledger(self, bridge: Asking, keeps: Keeps) -> None:
         """What has changed since the last look; all of it, where another process or run answers."""
+        if self._trail.meets(keeps):
+            self._version = None
         told = await bridge.ledger(self._version)
         if told.run != self._run or (self._version is not None and told.version < self._version):
-            told = await self._next_run(bridge, told, holds)
+            told = await self._next_run(bridge, told, keeps)
         self._version = told.version
-        self._trail.note(told.rows, told.at_ns, holds)
+        self._trail.note(told.rows, told.at_ns, keeps)
 
-    async def _next_run(self, bridge: Asking, told: Told, holds: Any) -> Told:
-        """Another run has begun: the old one's end is in the ledger, unless the bridge was killed."""
-        before, self._run = self._run, told.run
+    async def _next_run(self, bridge: Asking, told: Told, keeps: Keeps) -> Told:
+        """Other runs have begun: what the old ones told at their end is in the ledger, unless the bridge was killed."""
+        before = self._run
         if self._version is not None:
             told = await bridge.ledger()
         if before is not None and before != told.run:
-            self._trail.note(await bridge.run(before), told.at_ns, holds)
-            if any(run.run == before and run.ended_ns is None for run in told.runs):
-                self._unproven = [*self._unproven[-9:], {"run": before, "after_ns": self._trail.at_ns}]
-                log.warning("audit: the bridge was killed: what run %d published at its very end is unproven", before)
+            runs = {run.run: run for run in told.runs if run.run > before and run.run != told.run}
+            for run in (before, *sorted(runs)[-MOST_RUNS:]):
+                self._trail.note(await bridge.run(run), told.at_ns, keeps)
+            self._note_killed([run for run in told.runs if run.run == before or run.run in runs])
+        self._run = told.run
         return told
+
+    def _note_killed(self, runs: Iterable[RunTold]) -> None:
+        for run in runs:
+            if run.ended_ns is None:
+                self._unproven = [*self._unproven[-9:], {"run": run.run, "after_ns": run.known_ns}]
+                log.warning("audit: the bridge was killed: what run %d published at its very end is unproven", run.run)
 
     async def _look_at_rows(self) -> None:
         """Counts do not prove it: which numbers are there?"""
@@ -160,10 +171,9 @@ class Keeper:
 
     async def _find_beginning(self, track: Track) -> None:
         """Where the store's rows of the last minutes begin."""
-        run, from_ns = track.sequence.run, track.marks[0].before_ns
+        run, from_ns = track.sequence.run, max(track.marks[0].before_ns, track.young_ns)
         assert run is not None
-        before, _ = await self._history.edges(track.sequence.topic, run, Span(1, from_ns, from_ns))
-        track.proven = before or 0
+        track.begin(*await self._history.edges(track.sequence.topic, run, Span(1, from_ns, from_ns)))
 
     # --- repair -------------------------------------------------------------------------------------
     async def _repair(self, bridge: Asking) -> None:

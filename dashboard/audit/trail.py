@@ -5,9 +5,10 @@ order in which they were appended, so as soon as it has one that came after a ma
 or lost. Times are the bridge's wall clock, ns.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from dashboard.audit.claims import Keeps
 from dashboard.audit.ranges import Pair, missing
 from dashboard.audit.values import Published
 from dashboard.audit.verdicts import PATIENCE
@@ -32,12 +33,16 @@ class Mark(NamedTuple):
 
 
 class Track:
-    """One sequence. All up to `proven` is settled: there, or lost for good. None: unknown where to begin."""
+    """One sequence. All up to `proven` is settled: there, or lost for good. None: unknown where to begin.
 
-    __slots__ = ("first_ns", "kind", "last_ns", "marks", "n", "proven", "sequence")
+    `young_ns`: the store came while it ran, and must have every row from then on; 0: it was always there.
+    """
 
-    def __init__(self, sequence: Numbers, proven: int | None) -> None:
+    __slots__ = ("first_ns", "kind", "last_ns", "marks", "n", "proven", "sequence", "young_ns")
+
+    def __init__(self, sequence: Numbers, proven: int | None, young_ns: int = 0) -> None:
         self.sequence = sequence
+        self.young_ns = young_ns
         self.kind = sequence.topic.partition("/")[0]
         self.proven = proven
         self.n = self.first_ns = self.last_ns = 0
@@ -51,6 +56,16 @@ class Track:
         self.proven = max(self.proven or 0, number)
         while len(self.marks) > 1 and self.marks[1].n <= self.proven:
             del self.marks[0]
+
+    def begin(self, before: int | None, after: int | None) -> None:
+        """Take the numbers of the rows around the time where it begins to be audited."""
+        if before is not None or not self.young_ns:
+            self.proven = before or 0
+        elif after is not None:
+            self.proven = after - 1
+        else:
+            is_due = self.last_ns >= self.young_ns
+            self.proven = self.marks[0].n - is_due
 
     def first_open(self) -> Mark | None:
         """The first mark that is not proven."""
@@ -71,21 +86,27 @@ class Trail:
         self.forgotten = 0
         self._settle_ns = settle_ns
         self._reach_ns = reach_ns
+        self._kept: dict[str, int] = {}
         self._tracks: dict[Numbers, Track] = {}
         self._seen: dict[str, int] = {}
         self._unclear: dict[str, Track] = {}
 
     # --- the ledger's side --------------------------------------------------------------------------
-    def note(self, rows: Iterable[Published], at_ns: int, holds: Mapping[str, int]) -> None:
+    def meets(self, keeps: Keeps) -> bool:
+        """Whether the store keeps a root that it did not keep before: then the whole ledger is needed."""
+        return any(kind not in self._kept for kind in keeps.holds)
+
+    def note(self, rows: Iterable[Published], at_ns: int, keeps: Keeps) -> None:
         """A look at the ledger: what has changed since the last one. What the store does not keep is left out."""
-        first_look = self.at_ns == 0
+        self._drop(keeps)
+        new = {kind for kind in keeps.holds if self._kept.setdefault(kind, at_ns) == at_ns}
         before_ns = self.at_ns or max(0, at_ns - self._reach_ns)
         for row in rows:
             track = self._tracks.get(row.sequence)
             if track is None:
-                if not _is_kept(row, holds):
+                if not _is_kept(row, keeps.holds):
                     continue
-                track = self._tracks[row.sequence] = self._begin(row, at_ns, first_look)
+                track = self._tracks[row.sequence] = self._begin(row, at_ns, keeps, new)
             if row.n > track.n:
                 track.n, track.first_ns, track.last_ns = row.n, row.first_ns, row.last_ns
                 track.marks.append(Mark(before_ns, max(at_ns, before_ns), row.n))
@@ -94,13 +115,24 @@ class Trail:
         self.at_ns = max(self.at_ns, at_ns)
         self._forget()
 
-    def _begin(self, row: Published, at_ns: int, first_look: bool) -> Track:
-        """What was published long before we came is not ours to prove."""
-        if not first_look:
-            return Track(row.sequence, 0)
-        if row.fill is not None or row.last_ns < at_ns - self._reach_ns:
+    def _begin(self, row: Published, at_ns: int, keeps: Keeps, new: Collection[str]) -> Track:
+        """What was published long before we came, or before the store did, is not ours to prove."""
+        kind = row.topic.partition("/")[0]
+        young_ns = keeps.since_ns(kind) if keeps.missed_start(kind, row.first_ns) else 0
+        if row.fill is not None:
+            return Track(row.sequence, row.n if kind in new else 0)
+        if kind not in new:
+            return Track(row.sequence, None if young_ns else 0, young_ns)
+        if row.last_ns < max(at_ns - self._reach_ns, young_ns):
             return Track(row.sequence, row.n)
-        return Track(row.sequence, 0 if row.first_ns >= at_ns - self._reach_ns else None)
+        return Track(row.sequence, 0 if row.first_ns >= at_ns - self._reach_ns and not young_ns else None, young_ns)
+
+    def _drop(self, keeps: Keeps) -> None:
+        """What the store keeps no more, nobody asks of it."""
+        gone = {kind for kind in self._kept if kind not in keeps.holds}
+        if gone:
+            self._kept = {kind: at_ns for kind, at_ns in self._kept.items() if kind not in gone}
+            self._tracks = {one: track for one, track in self._tracks.items() if track.kind not in gone}
 
     # --- the store's side ---------------------------------------------------------------------------
     def open_runs(self) -> dict[tuple[str, int], int]:

@@ -32,9 +32,11 @@ class Verdict(Struct, frozen=True):
 
 def at_once(claim: Claim, has: Numbered | None) -> Verdict | None:
     """Proven by counts alone; None: look at rows."""
-    if has is None or not (claim.from_start and claim.to_end):
+    if has is None or not ((claim.from_start or claim.pruned) and claim.to_end):
         return None
-    whole = has.least == 1 and has.count == has.greatest and has.greatest >= claim.n
+    # where the store begins amid a sequence, all from its first row on
+    begins = has.least == 1 or claim.pruned
+    whole = begins and has.count == has.greatest - has.least + 1 and has.greatest >= claim.n
     return Verdict(claim, has.count, [], greatest=has.greatest) if whole else None
 
 
@@ -52,7 +54,9 @@ def bounds(claim: Claim, edges: tuple[int | None, int | None], there: Sequence[P
     elif least is None and there:
         least = there[0][0]
     if least is None:
-        return 1, 0
+        # nothing of it is there, though its last one should be
+        is_due = claim.to_end and claim.last_ns >= (claim.span.from_ns or 0) and claim.sequence.fill is None
+        return (claim.n, claim.n) if is_due and before is None and after is None else (1, 0)
     if not claim.to_end and after is not None:
         return least, after - 1
     return least, max(claim.n, there[-1][1] if claim.to_end and there else 0)

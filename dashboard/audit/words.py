@@ -23,6 +23,8 @@ def lines(report: Report) -> Iterator[str]:
     yield f"ledger: {report.ledger}"
     if report.away is not None:
         yield f"note: {report.away}"
+    if report.skipped:
+        yield f"note: {report.skipped:,} topics are of kinds that this store does not keep: nothing is asked of them"
     yield verdict(report)
     told = [one for one in report.findings if one.fate != "late"]
     yield from map(_line, told[:MOST_LINES])

@@ -19,6 +19,10 @@ INTERVALS_NS: Mapping[str, int] = {
     "1d": 1440 * MINUTE_NS,
 }
 END_OF_TIME_NS = 2**63 - 1
+EDGE_NS = 10 * MINUTE_NS
+"""Rows so near to the end of their retention may go while they are asked for."""
+BIRTH_MARGIN_NS = 30_000_000_000
+"""A store that came so soon after a run's beginning belongs to it: what it missed can still be sent again."""
 
 
 class StoreAway(StoreError):
@@ -69,7 +73,6 @@ class History(ABC):
     """Everything here raises StoreError when the store cannot answer."""
 
     @abstractmethod
-    @abstractmethod
     async def rows(self, kind: str, exchange: str, symbol: str, span: Span) -> Page:
         """Stored rows of one kind (`prices`, `trades`, `gaps`, `errors`), one per key, digits as published.
 
@@ -95,6 +98,10 @@ class History(ABC):
     def symbols(self) -> list[Stored]:
         """Every symbol that has rows."""
 
+    async def refresh(self) -> list[Stored]:
+        """The same as of now; a store that is told of everything knows it already."""
+        return self.symbols()
+
     @abstractmethod
     def status(self) -> dict[str, Any]:
         """Counters and sizes for health: what is stored, what was refused, dropped or pruned."""
@@ -103,6 +110,13 @@ class History(ABC):
     @abstractmethod
     async def holds(self) -> Mapping[str, int]:
         """Each stream root that this store keeps (`prices`, ...), and since when (ns): older rows are pruned."""
+
+    async def heard_since(self) -> Mapping[str, int]:
+        """Since when (ns) the store has listened to each root, if it was not always there.
+
+        What was published before was never told to it, wherever in time its row would stand.
+        """
+        return {}
 
     @abstractmethod
     async def numbered(self, kind: str, run: int, span: Span, exchange: str | None = None) -> list[Numbered]:

@@ -19,6 +19,7 @@ from dashboard.history.ranges import Pair, cut
 from dashboard.history.reader import Reader
 from dashboard.history.restore import restored
 from dashboard.history.rows import Row, Series, fill_key, run_key, topic_of
+from dashboard.history.schema import UNBORN
 from dashboard.history.tidy import DAY_NS, days_of
 
 P = ParamSpec("P")
@@ -107,6 +108,16 @@ class Embedded(History):
             kind: max(self._reader.since_ns(kind), now_ns - days * DAY_NS if (days := self._days[kind]) else 0)
             for kind in NUMBERED
         }
+
+    async def heard_since(self) -> Mapping[str, int]:
+        return await self._ask(self._heard_since)
+
+    def _heard_since(self) -> dict[str, int]:
+        born_ns = self._reader.born_ns()
+        if born_ns == UNBORN:
+            # rows that no recorder brought: whose they are is not known
+            born_ns = 0 if self._intake.series else time.time_ns()
+        return dict.fromkeys(NUMBERED, born_ns) if born_ns else {}
 
     async def numbered(self, kind: str, run: int, span: Span, exchange: str | None = None) -> list[Numbered]:
         return await self._ask(self._numbered, kind, exchange, run_key(run), span, Sequence("", run=run))

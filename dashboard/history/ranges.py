@@ -30,7 +30,8 @@ def joined(pairs: Iterable[Pair]) -> list[Pair]:
 
 def cut(pairs: Iterable[Pair], least: int, greatest: int) -> list[Pair]:
     """What lies between two numbers, both included."""
-    return [(max(first, least), min(last, greatest)) for first, last in pairs if first <= greatest and last >= least]
+    inside = ((max(first, least), min(last, greatest)) for first, last in pairs)
+    return [(first, last) for first, last in inside if first <= last]
 
 
 def size(pairs: Iterable[Pair]) -> int:

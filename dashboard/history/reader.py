@@ -12,7 +12,7 @@ from dashboard.history.base import END_OF_TIME_NS
 from dashboard.history.heard import Heard
 from dashboard.history.packing import Packing, entry_rows
 from dashboard.history.rows import NUMBER, Instruments, Row, time_of
-from dashboard.history.schema import telling, transaction
+from dashboard.history.schema import BORN, telling, transaction
 
 SERIES_BITS = 24
 """A piece is found by its number, `segment << 24 | series`: the table's own order is the only index."""
@@ -103,6 +103,12 @@ class Reader:
         """The greatest time of all rows in segments."""
         with telling(self._path):
             return int(self._db.execute("SELECT coalesce(max(last_ns), 0) FROM segments").fetchone()[0])
+
+    def born_ns(self) -> int:
+        """Since when a recorder has listened; 0: it is not known, UNBORN: none has yet."""
+        with telling(self._path):
+            row = self._db.execute("SELECT value FROM meta WHERE name = ?", (BORN,)).fetchone()
+        return 0 if row is None else int(row[0])
 
     def since_ns(self, kind: str) -> int:
         """Before this, rows of a kind were pruned; 0: never."""

@@ -124,6 +124,11 @@ class Recorder:
             self.broker = f"refuses {', '.join(refused)}: see its acl"
             log.error("recorder: the broker %s", self.broker)
         log.info("recorder: connected")
+        try:
+            await self._history.listened()
+        except StoreError as error:
+            # the next commit tells it, and the next connection notes it
+            log.warning("recorder: when it began to listen could not be noted: %s", error)
         self._on_session()
 
     async def _drain(self, line: Line, inbox: Inbox) -> bool:

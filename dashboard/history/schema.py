@@ -20,6 +20,10 @@ BUSY_S = 30.0
 MAY_PASS = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 SYSTEM_MAY_PASS = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
+BORN = "born"
+"""Since when (ns) this file's recorder has listened; absent in files that were made before this was noted."""
+UNBORN = -1
+
 SINCE_2 = """
 CREATE TABLE tallies(id INTEGER PRIMARY KEY, packed BLOB NOT NULL);
 CREATE TABLE instruments(exchange TEXT NOT NULL, symbol TEXT NOT NULL, payload BLOB NOT NULL,
@@ -168,6 +172,7 @@ def _make(db: sqlite3.Connection) -> None:
     with transaction(db):
         _create(db, TABLES)
         db.execute("INSERT INTO meta VALUES ('dictionary', ?)", (DICTIONARY,))
+        db.execute("INSERT INTO meta VALUES (?, ?)", (BORN, UNBORN))
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         db.execute(f"PRAGMA user_version = {VERSION}")
 

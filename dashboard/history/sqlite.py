@@ -61,6 +61,10 @@ class SqliteHistory(Embedded):
         """Fold, merge and prune what is due. Raises StoreError; nothing is lost then."""
         await self._in(self._write_thread, self._tidy_now)
 
+    async def listened(self) -> None:
+        """Note that the broker has our session: what was published before is none of this file's. Raises StoreError."""
+        await self._in(self._write_thread, self._writer.be_born, time.time_ns())
+
     def _commit(self) -> None:
         layers = list(self._intake.layers)
         self._writer.commit(layers)

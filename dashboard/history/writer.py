@@ -17,7 +17,7 @@ from dashboard.history.packing import Packing, entry_lines
 from dashboard.history.ranges import Pair
 from dashboard.history.reader import SERIES_BITS, piece_payloads, piece_rows, pieces_of, since_name
 from dashboard.history.rows import KINDS, NUMBER, Merge, Row, merge_fields, settled
-from dashboard.history.schema import open_writer, telling, transaction
+from dashboard.history.schema import BORN, UNBORN, open_writer, telling, transaction
 
 MERGE: dict[str, Merge] = {kind: merge_bars if kind == "bars" else merge_fields for kind in KINDS}
 Piece = tuple[int, bytes, tally.Tally]
@@ -126,6 +126,11 @@ class Writer:
         if row is not None:
             return tally.decode(row[0]).numbers
         return tally.read_marks(piece_payloads(self._db, self.packing, piece)).by_key()
+
+    def be_born(self, now_ns: int) -> None:
+        """Note that somebody listens, if it is the first time."""
+        with telling(self._path), transaction(self._db):
+            self._db.execute("UPDATE meta SET value = ? WHERE name = ? AND value = ?", (now_ns, BORN, UNBORN))
 
     def prune(self, kind: str, before_ns: int) -> int:
         """Delete the segments whose rows are all older; how many rows that were."""

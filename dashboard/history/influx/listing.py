@@ -1,8 +1,8 @@
 """What is known of whole kinds: which symbols have rows, the newest ticks, the catalogue, gaps, the error table."""
 
 import time
-from collections.abc import Mapping
-from itertools import groupby
+from collections.abc import AsyncIterator, Mapping
+from itertools import chain, groupby
 from operator import itemgetter
 from typing import Any
 
@@ -24,6 +24,11 @@ LATEST_S = 2.0
 """How old an answer of the newest ticks may be: a whole market's costs some 0.5 s of influxd."""
 LATE_NS = 86_400_000_000_000
 """How late a gap's state may come into the store and still be seen at once."""
+MOST_READ = 5_000
+"""Entries of one exchange's error table that are in memory at once."""
+Told = tuple[int, str, bytes]
+"""A stored payload: its time, its exchange, its text."""
+Window = tuple[int, int]
 KINDS = ("prices", "trades", "candles")
 _TAG_VALUES = (
     'import "influxdata/influxdb/schema" '
@@ -64,22 +69,9 @@ class Listing:
         rows = sorted(await self._client.newest("candles", "catalogue"), key=itemgetter("exchange", "symbol"))
         return [(row["exchange"], _row_payload("catalogue", row, drop=("exchange", "time"))) for row in rows]
 
-    async def holds(self) -> Mapping[str, int]:
-        """By each bucket's retention; prices are not held where `latest` alone is stored in their place."""
-        retentions = await self._retentions()
-        now_ns = time.time_ns()
-        held = {
-            kind: now_ns - retentions[bucket] if retentions[bucket] else 0
-            for kind in STREAM_ROOTS
-            if (bucket := self._client.bucket(kind)) in retentions
-        }
-        if "prices" in held and await self._latest_only():
-            del held["prices"]
-        return held
-
     async def complain(self) -> None:
         """Raises StoreError if a bucket is missing, or a field has a type that keeps Telegraf's rows out."""
-        there = await self._retentions()
+        there = await retentions(self._client)
         for name in (*STREAM_ROOTS, "rollups"):
             if self._client.bucket(name) not in there:
                 raise StoreError(missing_bucket(self._client.where, self._client.bucket(name)))
@@ -88,19 +80,11 @@ class Listing:
                 if measurement == kind and field in FLOATS and told != "float":
                     raise StoreError(wrong_type(self._client.where, self._client.bucket(kind), field, told))
 
-    async def _retentions(self) -> dict[str, int]:
-        """Buckets that the token may read, and how long they keep their rows (ns; 0: for ever)."""
-        tables = await self._client.ask("buckets()")
-        return {name: int(period) for table in tables for name, period in table.pick("name", "retentionPeriod")}
 
-    async def _latest_only(self) -> bool:
-        flux = (
-            'import "influxdata/influxdb/schema" '
-            "schema.measurements(bucket: bucket, start: time(v: 0), stop: time(v: stop))"
-        )
-        tables = await self._client.ask(flux, bucket=self._client.bucket("prices"), stop=MOST_NS)
-        names = {value for table in tables for _, value in table.pick("table", "_value")}
-        return "latest" in names and "prices" not in names
+async def retentions(client: Client) -> dict[str, int]:
+    """Buckets that the token may read, and how long they keep their rows (ns; 0: for ever)."""
+    tables = await client.ask("buckets()")
+    return {name: int(period) for table in tables for name, period in table.pick("name", "retentionPeriod")}
 
 
 _GAPS = Series("gaps", {}, ("payload",))
@@ -130,7 +114,7 @@ class _Entry(Struct):
 _entry = msgspec.json.Decoder(_Entry).decode
 
 
-async def payloads(client: Client, series: Series, from_ns: int, to_ns: int) -> list[tuple[int, str, bytes]]:
+async def payloads(client: Client, series: Series, from_ns: int, to_ns: int) -> list[Told]:
     """Payloads that are stored whole: time, exchange, text; by time."""
     flux = f'{series.data()} data() |> keep(columns: ["_time", "exchange", "_value"])'
     bucket = client.bucket(series.of_bucket)
@@ -155,13 +139,45 @@ class Errors:
         newest, to_ns = span.from_ns is None, min(span.to_ns, MOST_NS)
         edges = [await self._reads.edge_ns(series, edge, span.from_ns or 0, to_ns) for edge in ("first", "last")]
         found: list[tuple[int, bytes]] = []
-        for window in windows(edges[0], edges[1] + 1, backward=newest):
-            told = await payloads(self._client, series, *window)
+        async for told in self._slices(series, edges[0], edges[1] + 1, newest=newest):
             part = [(at_ns, _named(of, text)) for at_ns, of, text in told if _matches(text, kind, symbol)]
             found = part + found if newest else found + part
             if len(found) > span.limit:
                 break
         return Page([text for _, text in found[-span.limit :]]) if newest else _page(found, span.limit)
+
+    async def _slices(self, series: Series, from_ns: int, to_ns: int, *, newest: bool) -> AsyncIterator[list[Told]]:
+        """All entries of a span, as many at a time as may be in memory; from its end if `newest`."""
+        for window in windows(from_ns, to_ns, backward=newest):
+            left = window
+            while left[0] < left[1]:
+                told, left = await self._slice(series, left, newest=newest)
+                yield told
+
+    async def _slice(self, series: Series, window: tuple[int, int], *, newest: bool) -> tuple[list[Told], Window]:
+        """The first or last entries of a window, and what is left of it.
+
+        Each series is cut by itself: what is whole ends where the first of those that are cut does.
+        """
+        flux = (
+            f"{series.data()} data() |> {'tail' if newest else 'limit'}(n: most) "
+            '|> keep(columns: ["_time", "exchange", "shard", "_value"])'
+        )
+        bucket = self._client.bucket(series.of_bucket)
+        between = {"start": window[0], "stop": window[1]}
+        each: dict[tuple[int, str], list[Told]] = {}
+        tables = await self._client.ask(flux, bucket=bucket, most=MOST_READ, **between, **series.tags)
+        for place, table in enumerate(tables):
+            for number, at, exchange, text in table.pick("table", "_time", "exchange", "_value"):
+                row = time_ns(at), exchange, text.replace("\r\n", "\n").encode()
+                each.setdefault((place, number), []).append(row)
+        cut = [sorted(rows) for rows in each.values() if len(rows) >= MOST_READ]
+        told = sorted(chain.from_iterable(each.values()))
+        if newest:
+            whole_ns = max((rows[0][0] for rows in cut), default=window[0])
+            return [row for row in told if row[0] >= whole_ns], (window[0], whole_ns)
+        whole_ns = min((rows[-1][0] + 1 for rows in cut), default=window[1])
+        return [row for row in told if row[0] < whole_ns], (whole_ns, window[1])
 
 
 def _matches(text: bytes, kind: str | None, symbol: str | None) -> bool:

@@ -29,6 +29,11 @@ class Seen(Struct):
     numbers: Interval
     runs: Interval
 
+    @property
+    def is_large(self) -> bool:
+        """Too many rows to be held at once, and wide enough to be parted again."""
+        return self.count > PIECE_ROWS and self.to_ns - self.from_ns > LEAST_WINDOW_NS
+
     def whole(self, run: int) -> bool:
         """Whether every number between the least and the greatest is there, and of this run."""
         return self.runs == (run, run) and self.count == self.numbers[1] - self.numbers[0] + 1
@@ -43,18 +48,26 @@ class Numbers:
 
     async def of_run(self, topic: str, run: int, span: Span) -> list[Interval]:
         """The numbers of a run as rising ranges."""
-        from_ns, to_ns = span.from_ns or 0, min(span.to_ns, MOST_NS)
-        if from_ns >= to_ns:
-            return []
-        seen = [one for one in await self._seen(series_of(topic), from_ns, to_ns) if one.runs[0] <= run <= one.runs[1]]
-        found = [one.numbers for one in seen if one.whole(run)]
         of = series_of(topic)
         series = Series(of.kind, of.tags, ("run", "n"))
-        for piece_ns in pieces([one for one in seen if not one.whole(run)]):
+        from_ns, to_ns = await self._extent(series, span.from_ns or 0, min(span.to_ns, MOST_NS))
+        if from_ns >= to_ns:
+            return []
+        seen = [one for one in await self._seen(of, from_ns, to_ns) if one.runs[0] <= run <= one.runs[1]]
+        found = [one.numbers for one in seen if one.whole(run)]
+        torn = [one for one in seen if not one.whole(run)]
+        for one in (one for one in torn if one.is_large):
+            found += await self.of_run(topic, run, Span(1, one.from_ns, one.to_ns))
+        for piece_ns in pieces([one for one in torn if not one.is_large]):
             rows = await self._reads.all(series, *piece_ns)
             told = (int(row["n"]) for _, row in rows if "n" in row and row.get("run") == str(run))
             found += [(n, n) for n in told]
         return joined(found)
+
+    async def _extent(self, series: Series, from_ns: int, to_ns: int) -> Interval:
+        """The part of a span that has rows: windows over the years around it would have all of them in one."""
+        first_ns = await self._reads.edge_ns(series, "first", from_ns, to_ns)
+        return first_ns, min(to_ns, await self._reads.edge_ns(series, "last", from_ns, to_ns) + 1)
 
     async def of_fill(self, sequence: Sequence, span: Span) -> list[Interval]:
         """The same of a fill; its rows come one after the other."""

@@ -5,6 +5,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from dashboard.history.base import History, Numbered, Page, Sequence, Span, Stor
 from dashboard.history.influx.audit import Audit
 from dashboard.history.influx.charts import Charts
 from dashboard.history.influx.client import Client
+from dashboard.history.influx.listening import Listening
 from dashboard.history.influx.listing import Errors, Gaps, Listing
 from dashboard.history.influx.reads import Reads
 from dashboard.history.influx.series import Series
@@ -21,6 +23,8 @@ from dashboard.history.tidy import days_of
 
 WATCH_S = 10.0
 """How often symbols are looked at, and whether InfluxDB is there."""
+REFRESH_S = 1.0
+"""How often a question for an unknown symbol may have it look again."""
 BACKOFF_FIRST_S = 1.0
 BACKOFF_MOST_S = 30.0
 NOT_YET = "InfluxDB was not asked yet"
@@ -38,10 +42,12 @@ class InfluxHistory(History):
         self._charts = Charts(self._client, reads)
         self._audit = Audit(self._client, reads)
         self._listing = Listing(self._client)
+        self._listening = Listening(self._client)
         self._gaps = Gaps(self._client)
         self._errors = Errors(self._client, reads)
         self._symbols: list[Stored] = []
         self._problem: str | None = NOT_YET
+        self._looked_s = -REFRESH_S
 
     # --- watching -----------------------------------------------------------------------------------
     async def run(self) -> None:
@@ -60,6 +66,7 @@ class InfluxHistory(History):
 
     async def look(self) -> None:
         """Whether InfluxDB can answer, and which symbols it has. Raises StoreError, which `status()` then tells."""
+        self._looked_s = time.monotonic()
         try:
             await self._client.check()
             await self._listing.complain()
@@ -93,6 +100,12 @@ class InfluxHistory(History):
         """As of the last look."""
         return self._symbols
 
+    async def refresh(self) -> list[Stored]:
+        """Look now, unless somebody just did."""
+        if time.monotonic() - self._looked_s > REFRESH_S:
+            await self.look()
+        return self._symbols
+
     def status(self) -> dict[str, Any]:
         """`problem`: what is wrong and what cures it, absent while all is well."""
         told = {
@@ -103,7 +116,13 @@ class InfluxHistory(History):
         return told if self._problem is None else {**told, "problem": self._problem}
 
     async def holds(self) -> Mapping[str, int]:
-        return await self._listing.holds()
+        if self._problem is not None:
+            # an audit asks this first, and InfluxDB 1 would seem to refuse the token
+            await self._client.check()
+        return await self._listening.holds()
+
+    async def heard_since(self) -> Mapping[str, int]:
+        return await self._listening.heard_since()
 
     async def numbered(self, kind: str, run: int, span: Span, exchange: str | None = None) -> list[Numbered]:
         return await self._audit.numbered(kind, run, span, exchange)

@@ -12,9 +12,10 @@ RUN = 1743147000123
 
 
 class Shelf(History):
-    """`put` rows, `take` them away. `since`: what is older is pruned."""
+    """`put` rows, `take` them away. `since`: what is older is pruned. `heard`: since when it listens."""
 
-    def __init__(self, since: Mapping[str, int] | None = None) -> None:
+    def __init__(self, since: Mapping[str, int] | None = None, heard: Mapping[str, int] | None = None) -> None:
+        self.heard = dict(heard or {})
         self.since = dict.fromkeys(("prices", "trades", "candles", "gaps", "errors"), 0) | dict(since or {})
         self.rows_of: dict[Sequence, dict[int, int]] = defaultdict(dict)
         self.looks = 0
@@ -33,6 +34,9 @@ class Shelf(History):
 
     async def holds(self) -> Mapping[str, int]:
         return self.since
+
+    async def heard_since(self) -> Mapping[str, int]:
+        return self.heard
 
     async def numbered(self, kind: str, run: int, span: Span, exchange: str | None = None) -> list[Numbered]:
         return self._numbered(kind, span, lambda one: one.run == run)

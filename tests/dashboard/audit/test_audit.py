@@ -228,3 +228,66 @@ def test_a_missing_range_is_told_with_its_place_in_time() -> None:
     assert abs(finding.from_ns - (BEGIN + 498 * 3 * S)) <= 2 * S
     assert abs(finding.to_ns - (BEGIN + 501 * 3 * S)) <= 2 * S
     assert finding.cause
+
+
+# --- a store that is younger than what was published ------------------------------------------------
+YOUNG = dict.fromkeys(("prices", "trades", "candles"), BEGIN + 2000 * S)
+
+
+def grown(shelf: Shelf, topic: str, count: int, stored_from: int, step_s: float = 10) -> Published:
+    """A topic of which the store has what came from one number on."""
+    told = filled(shelf, topic, count, step_s=step_s)
+    shelf.take(topic, *range(1, stored_from))
+    return told
+
+
+def test_a_young_store_is_not_asked_for_what_was_published_before_it() -> None:
+    shelf = Shelf(heard=YOUNG)
+    rows = [grown(shelf, BTC, 360, 201), grown(shelf, TRADES, 360, 201), row("prices/kucoin/DEAD-USDT", 9, last_s=50)]
+    report = audited(shelf, book(*rows, row("candles/kucoin/BTC-USDT/1m", 3, last_s=1000)))
+    assert (report.code, report.findings) == (0, [])
+    assert report.rows == 160 + 70, "trades of its first 15 minutes may be told out of order"
+
+
+def test_a_young_store_is_asked_for_all_that_was_published_since() -> None:
+    shelf = Shelf(heard=YOUNG)
+    prices, never = grown(shelf, BTC, 360, 201), row(ETH, 7, last_s=3000)
+    shelf.take(BTC, 300)
+    report = audited(shelf, book(prices, never))
+    assert gone(report) == {BTC: {300}, ETH: {7}}
+    assert report.code == 1
+
+
+def test_a_run_that_began_just_before_its_store_is_audited_from_its_beginning() -> None:
+    shelf = Shelf(heard={"prices": BEGIN + 20 * S})
+    report = audited(shelf, book(grown(shelf, BTC, 360, 4), ended_s=2 * HOUR))
+    assert gone(report) == {BTC: {1, 2, 3}}
+
+
+def test_a_fill_of_old_rows_that_was_published_after_the_stores_birth_is_audited() -> None:
+    shelf = Shelf(heard=YOUNG)
+    later = f"{(BEGIN + 3000 * S) // 1_000_000}-kucoin-backfill-1"
+    for number in (1, 2, 4):
+        shelf.put(TRADES, number, BEGIN + number * S, fill=later)
+    prices = grown(shelf, BTC, 360, 201)
+    told = row(TRADES, 4, first_s=1, last_s=4, fill=later)
+    assert gone(audited(shelf, book(prices, told))) == {TRADES: {3}}
+
+
+def test_a_fill_that_was_published_before_the_stores_birth_is_not_asked_for() -> None:
+    shelf = Shelf(heard=YOUNG)
+    before = f"{BEGIN // 1_000_000}-kucoin-backfill-1"
+    told = row(TRADES, 4, first_s=1, last_s=4, fill=before)
+    assert audited(shelf, book(grown(shelf, BTC, 360, 201), told)).findings == []
+    shelf.put(TRADES, 2, BEGIN + 2 * S, fill=before)
+    shelf.put(TRADES, 4, BEGIN + 4 * S, fill=before)
+    after = row("trades/kucoin/ETH-USDT", 1, first_s=9000, last_s=9000)
+    shelf.put("trades/kucoin/ETH-USDT", 1, BEGIN + 9000 * S)
+    assert gone(audited(shelf, book(told, after))) == {TRADES: {3}}, "its end came to the store"
+
+
+def test_rows_at_the_very_end_of_their_retention_may_be_gone() -> None:
+    shelf = Shelf({"prices": BEGIN + 2000 * S})
+    told = filled(shelf, BTC, 360, step_s=10)
+    shelf.take(BTC, *range(1, 230))
+    assert audited(shelf, book(told)).findings == []

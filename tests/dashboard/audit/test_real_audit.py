@@ -1,9 +1,11 @@
 """The audit with real processes: what is proven, what is found, what is repaired."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from dashboard.history.base import BIRTH_MARGIN_NS
 from tests.dashboard.audit.world import audited_world, remove_prices
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(180)]
@@ -99,3 +101,16 @@ async def test_while_the_broker_is_away_the_proof_waits_and_nothing_is_lost(tmp_
         world.broker.start()
         told = await world.complete()
         assert (told.get("lost", 0), told.get("missing", 0)) == (0, 0)
+
+
+async def test_a_history_that_is_begun_anew_is_not_blamed_for_what_came_before_it(tmp_path: Path) -> None:
+    async with audited_world(tmp_path) as world:
+        await world.complete()
+        world.stop_dashboard()
+        await asyncio.sleep(BIRTH_MARGIN_NS / 1e9)
+        (world.folder / "history.sqlite").unlink()
+        world.start_dashboard()
+        told = await world.complete()
+        assert told["lost"] == told["missing"] == told["resends"] == 0
+        code, report = await world.audit()
+        assert (code, report.get("findings", [])) == (0, []), report

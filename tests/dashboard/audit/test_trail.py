@@ -5,6 +5,7 @@ import asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dashboard.audit.claims import Keeps
 from dashboard.audit.ranges import Pair, common, joined, missing, size, without
 from dashboard.audit.trail import MOST_MARKS, Trail
 from dashboard.audit.values import Published
@@ -43,7 +44,7 @@ class Market:
 
     def look(self, now_ns: int) -> None:
         rows = [Published(topic, n, n, self.first[topic], now_ns, RUN) for topic, n in self.n.items()]
-        self.trail.note(rows, now_ns, self.shelf.since)
+        self.trail.note(rows, now_ns, Keeps(self.shelf.since))
         asyncio.run(self._compare(now_ns))
 
     async def _compare(self, now_ns: int) -> None:
@@ -135,25 +136,25 @@ def test_a_store_that_is_away_for_long_costs_no_more_than_some_marks() -> None:
 def test_what_was_published_long_before_the_start_is_not_ours_to_prove() -> None:
     trail = Trail(SETTLE * S, 600 * S)
     old = Published(TOPICS[0], 500, 500, BEGIN, BEGIN + 10 * S, RUN)
-    trail.note([old], BEGIN + 5000 * S, {"prices": 0})
+    trail.note([old], BEGIN + 5000 * S, Keeps({"prices": 0}))
     assert trail.open_runs() == {}
     assert trail.suspects(BEGIN + 9000 * S) == []
 
 
 def test_another_run_begins_at_one() -> None:
     shelf, trail = Shelf(), Trail(SETTLE * S, 600 * S)
-    trail.note([Published(TOPICS[0], 5, 5, BEGIN, BEGIN, RUN)], BEGIN, shelf.since)
-    trail.note([Published(TOPICS[0], 2, 2, BEGIN + S, BEGIN + S, RUN + 1)], BEGIN + 2 * S, shelf.since)
+    trail.note([Published(TOPICS[0], 5, 5, BEGIN, BEGIN, RUN)], BEGIN, Keeps(shelf.since))
+    trail.note([Published(TOPICS[0], 2, 2, BEGIN + S, BEGIN + S, RUN + 1)], BEGIN + 2 * S, Keeps(shelf.since))
     assert set(trail.open_runs()) == {("prices", RUN), ("prices", RUN + 1)}
 
 
 def test_a_fill_waits_until_it_is_due() -> None:
     shelf, trail = Shelf(), Trail(SETTLE * S, 600 * S)
-    trail.note([Published(TOPICS[0], 1, 1, BEGIN, BEGIN, RUN)], BEGIN, shelf.since)
-    trail.note([Published(TOPICS[2], 3, 3, 5 * S, 9 * S, None, "job")], BEGIN + S, shelf.since)
+    trail.note([Published(TOPICS[0], 1, 1, BEGIN, BEGIN, RUN)], BEGIN, Keeps(shelf.since))
+    trail.note([Published(TOPICS[2], 3, 3, 5 * S, 9 * S, None, "job")], BEGIN + S, Keeps(shelf.since))
     assert trail.due_fills(BEGIN + 500 * S) == {}
-    trail.note([Published(TOPICS[0], 2, 2, BEGIN, BEGIN + 400 * S, RUN)], BEGIN + 400 * S, shelf.since)
-    trail.note([Published(TOPICS[0], 3, 3, BEGIN, BEGIN + 401 * S, RUN)], BEGIN + 401 * S, shelf.since)
+    trail.note([Published(TOPICS[0], 2, 2, BEGIN, BEGIN + 400 * S, RUN)], BEGIN + 400 * S, Keeps(shelf.since))
+    trail.note([Published(TOPICS[0], 3, 3, BEGIN, BEGIN + 401 * S, RUN)], BEGIN + 401 * S, Keeps(shelf.since))
     for n in (1, 2, 3):
         shelf.put(TOPICS[0], n, BEGIN + n * S)
     there = asyncio.run(shelf.numbered("prices", RUN, Span(1, 0)))
@@ -178,3 +179,29 @@ def test_ranges_are_sets(some: list[Pair], others: list[Pair]) -> None:
     assert numbers(common(some, others)) == numbers(some) & numbers(others)
     assert numbers(missing(some, 5, 50)) == set(range(5, 51)) - numbers(some)
     assert size(joined(some)) == len(numbers(some))
+
+
+def test_a_store_that_came_while_a_run_went_on_is_asked_for_what_came_after_it() -> None:
+    trail = Trail(SETTLE * S, 600 * S)
+    born = BEGIN + 500 * S
+    told = Published(TOPICS[0], 900, 900, BEGIN, BEGIN + 600 * S, RUN)
+    trail.note([told], BEGIN + 600 * S, Keeps({"prices": 0}, {"prices": born}))
+    (track,) = trail._tracks.values()
+    assert track.proven is None
+    track.begin(None, 811)
+    assert track.proven == 810
+    track.begin(None, None)
+    assert track.proven == 899, "its last one at least should be there"
+
+
+def test_a_root_that_is_switched_on_later_is_proven_from_then_on_and_one_that_is_off_not_at_all() -> None:
+    trail = Trail(SETTLE * S, 600 * S)
+    both = [Published(topic, 5, 5, BEGIN, BEGIN + S, RUN) for topic in (TOPICS[0], TOPICS[2])]
+    trail.note(both, BEGIN + S, Keeps({"prices": 0}))
+    assert set(trail.open_runs()) == {("prices", RUN)}
+    on = Keeps({"trades": 0}, {"trades": BEGIN + 100 * S})
+    assert trail.meets(on)
+    trail.note(both, BEGIN + 100 * S, on)
+    assert trail.open_runs() == {}
+    trail.note([Published(TOPICS[2], 6, 6, BEGIN, BEGIN + 2000 * S, RUN)], BEGIN + 2000 * S, on)
+    assert set(trail.open_runs()) == {("trades", RUN)}

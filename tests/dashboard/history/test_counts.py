@@ -189,3 +189,25 @@ async def test_an_unknown_topic_or_run_has_no_numbers(open_store: Open) -> None:
     assert await store.numbers(Sequence("prices/kucoin/NO-ONE", RUN), 1, 9, ALL) == []
     assert await store.numbers(Sequence(BTC, RUN + 1), 1, 9, ALL) == []
     assert await store.numbered("trades", RUN, ALL) == []
+
+
+async def test_a_file_is_as_old_as_its_recorders_first_session(open_store: Open, tmp_path: Path) -> None:
+    store = open_store()
+    assert (await store.heard_since())["prices"] >= NOON, "nobody listens yet: nothing is asked for"
+    await store.listened()
+    born = await store.heard_since()
+    put(store, 1)
+    await store.commit()
+    store = open_store()
+    await store.listened()
+    assert await store.heard_since() == born, "a later session changes nothing"
+    with sqlite3.connect(tmp_path / "history.sqlite") as db:
+        db.execute("DELETE FROM meta WHERE name = 'born'")
+    db.close()
+    assert await open_store().heard_since() == {}, "a file that was made before this was noted"
+
+
+async def test_numbers_between_two_that_are_the_wrong_way_round_are_none(open_store: Open) -> None:
+    store = open_store()
+    put(store, *range(1, 9))
+    assert await store.numbers(Sequenced, 5, 4, ALL) == []

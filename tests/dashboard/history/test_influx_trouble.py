@@ -116,6 +116,9 @@ async def test_a_server_that_never_answers_is_given_up_in_time() -> None:
 async def test_another_generation_of_influxdb_is_named_with_the_one_that_is_needed(version: str) -> None:
     async with server(version, b"404 page not found") as url:
         problem = await told(Where(url=url, token="x"))
+        async with InfluxHistory(Settings(influx=Where(url=url, token="x"))) as history:
+            with pytest.raises(StoreError, match="needs InfluxDB 2"):
+                await history.holds()
     assert f"InfluxDB {version} is behind {url}" in problem
     assert "needs InfluxDB 2" in problem
 
