@@ -3,7 +3,6 @@
 import csv
 import io
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -31,7 +30,7 @@ RANGE = ["--from", "2025-11-21T12:00:00Z", "--to", "2025-11-22"]
 
 
 @pytest.fixture(scope="module")
-def filled(influx: Influx) -> Iterator[Settings]:
+def filled(influx: Influx) -> Settings:
     """The settings of a dashboard whose InfluxDB has rows."""
     prefix, t = "over_", Topics()
     lines = Lines(influx.url, influx.org, influx.token, prefix)
@@ -46,7 +45,7 @@ def filled(influx: Influx) -> Iterator[Settings]:
     lines.write(itertools.chain.from_iterable(lines_of(*one) for one in told))
     lines.close()
     where = Where(url=influx.url, org=influx.org, token=influx.token, bucket_prefix=prefix, timeout_s=30)
-    yield Settings(influx=where, history=History(store="influx"))
+    return Settings(influx=where, history=History(store="influx"))
 
 
 def export(settings: Settings, tmp_path: Path, *arguments: str, symbol: str = "BTC-USDT") -> int:
@@ -91,7 +90,7 @@ def test_an_influxdb_that_is_away_is_said_and_writes_nothing(
     file = tmp_path / "btc.csv"
     assert export(filled, tmp_path, "-o", str(file), "--set", "influx.url=http://127.0.0.1:9") == 1
     assert "does not answer" in capsys.readouterr().err
-    assert [one.name for one in tmp_path.iterdir() if one.suffix == ".csv" or one.suffix == ".part"] == []
+    assert [one.name for one in tmp_path.iterdir() if one.suffix in (".csv", ".part")] == []
 
 
 async def test_the_api_answers_csv_errors_and_audit_from_influxdb(filled: Settings) -> None:

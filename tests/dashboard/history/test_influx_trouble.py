@@ -19,6 +19,7 @@ from bridge.settings import Influx as Where
 from dashboard.history import Span, open_influx
 from dashboard.history.base import StoreAway
 from dashboard.history.influx import InfluxHistory, store
+from dashboard.telegraf_health import TelegrafHealth
 from tests.broker import free_ports
 from tests.containers import Influx
 from tests.dashboard.live_market import until
@@ -123,6 +124,27 @@ async def test_another_generation_of_influxdb_is_named_with_the_one_that_is_need
 async def test_some_other_server_is_no_influxdb() -> None:
     async with server("", b"<html>It works!</html>") as url:
         assert "is no InfluxDB 2" in await told(Where(url=url, token="x"))
+
+
+@pytest.mark.parametrize(
+    "answer", [b"<html>\n<body>It works!</body>\n</html>", b'{"ok":true}', b"[1,2]", b"\x80\xff" * 20, b"a\r\nb\r\n"]
+)
+async def test_a_server_that_says_yes_to_everything_is_told_and_ends_nothing(answer: bytes) -> None:
+    async with server("", answer, 200) as url:
+        settings = Settings(influx=Where(url=url, token="x"))
+        problem = await told(settings.influx)
+        assert "InfluxDB" in problem
+        health = TelegrafHealth(settings, every_s=0.01)
+        async with InfluxHistory(settings) as history:
+            tasks = [asyncio.create_task(run()) for run in (history.run, health.run)]
+            await until(lambda: "problem" in health.status() and history.status()["problem"] == problem, "it is told")
+            for ask in (history.latest, history.catalogue, lambda: history.errors(None, None, None, ASKED)):
+                with pytest.raises(StoreError):
+                    await ask()
+            assert [task.done() for task in tasks] == [False, False]
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
 
 @pytest.mark.parametrize(("value", "kind"), [('"one"', "string"), ("1i", "integer")])
