@@ -10,16 +10,22 @@ import pandas
 import pytest
 
 from bridge.cli import main
+from bridge.settings import Broker as BrokerSettings
 from bridge.settings import History, Settings
 from bridge.settings import Influx as Where
 from bridge.topics import Topics, Trouble, numbered, trouble_body
 from dashboard.api import Api
 from dashboard.app import create_app
 from dashboard.audit.keeper import Keeper
+from dashboard.description.schemas import SCHEMAS
 from dashboard.history import open_influx
 from dashboard.live import LiveStates
+from tests.broker import Broker
 from tests.containers import Influx
+from tests.dashboard.live_market import until
 from tests.dashboard.payloads import MINUTE, NOON, RUN, SECOND, candle, tick, trade
+from tests.dashboard.schema import problems, strangers
+from tests.dashboard.served import served, telling
 from tests.lines import Lines, lines_of
 
 pytestmark = pytest.mark.real
@@ -91,6 +97,23 @@ def test_an_influxdb_that_is_away_is_said_and_writes_nothing(
     assert export(filled, tmp_path, "-o", str(file), "--set", "influx.url=http://127.0.0.1:9") == 1
     assert "does not answer" in capsys.readouterr().err
     assert [one.name for one in tmp_path.iterdir() if one.suffix in (".csv", ".part")] == []
+
+
+async def test_live_prices_and_symbols_are_told_whatever_ails_influxdb(broker: Broker) -> None:
+    settings = Settings(broker=BrokerSettings(port=broker.port), influx=Where(url="http://127.0.0.1:9"))
+    async with open_influx(settings) as history, served(settings, history) as page, telling(broker) as teller:
+        await until(lambda: page.live.connected, "connected")
+        async with httpx.AsyncClient(base_url=page.http, timeout=30) as client:
+            for address in ("/api/v1/latest", "/api/v1/symbols", "/api/v1/gaps"):
+                assert (await client.get(address)).status_code == 503, address
+            await teller.state("latest/kucoin/BTC-USDT", b'{"price":1.5,"time_ns":1,"stale":false,"age_ms":0}', 30)
+            await teller.state("catalogue/kucoin", b'{"time_ns":1,"instruments":[{"symbol":"BTC-USDT"}]}')
+            await until(page.live.instruments, "the catalogue is heard")
+            assert [one["price"] for one in (await client.get("/api/v1/latest")).json()["rows"]] == [1.5]
+            assert [one["symbol"] for one in (await client.get("/api/v1/symbols")).json()["rows"]] == ["BTC-USDT"]
+            assert (await client.get("/api/v1/history/kucoin/OLD-USDT")).status_code == 503
+            health = (await client.get("/api/v1/health")).json()
+            assert problems(health, SCHEMAS["Health"], SCHEMAS) + strangers(health, SCHEMAS["Health"], SCHEMAS) == []
 
 
 async def test_the_api_answers_csv_errors_and_audit_from_influxdb(filled: Settings) -> None:

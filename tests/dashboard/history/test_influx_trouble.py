@@ -205,10 +205,12 @@ async def test_the_dashboard_starts_without_a_recorder_tells_the_trouble_and_ans
             assert latest.status_code == 503
             assert "tickbridge store init" in latest.json()["error"]
             assert "recorder" not in (await client.get("/api/v1/health")).json()
-            assert (await client.get("/healthz")).status_code == 200
+            well = await client.get("/healthz")
+            assert (well.status_code, well.json()["ok"], "no bucket" in well.json()["store"]) == (200, True, True)
             lines.make_buckets(["prices"])
             lines.write([("prices", f"prices,exchange=kucoin,symbol=BTC-USDT price=1.5,n=1i,run=2i {NOON}")])
             await until(lambda: _status(process, ""), "it recovers")
+            assert (await client.get("/healthz")).json()["store"] == "ok"
             rows = (await client.get("/api/v1/history/kucoin/BTC-USDT", params={"from": "0"})).content
             assert rows == b'{"rows":[{"price":1.5,"time_ns":%d,"run":2,"n":1}]}' % NOON
         code, said = process.end(signal.SIGTERM)
