@@ -1,4 +1,4 @@
-"""What compose.yaml lets out and in: by default nothing is open to the network, no service may do more than it needs."""
+"""What compose.yaml lets out and in: by default nothing is open to the network, and no service may too much."""
 
 from pathlib import Path
 from typing import Any
