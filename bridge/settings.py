@@ -62,9 +62,9 @@ def _shaped(pattern: str, words: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-HttpHost = Annotated[str, _shaped(r"https?://[^/\s]+", "http(s)://host or http(s)://host:port, without a path")]
+HttpHost = Annotated[str, _shaped(r"https?://[^/\s@?#]+", "http(s)://host or http(s)://host:port, without a path")]
 HostName = Annotated[str, _shaped(r"[A-Za-z0-9.-]{1,253}", "a name like prices.example.org, without a port")]
-WebsocketHost = Annotated[str, _shaped(r"wss?://[^/\s]+", "ws(s)://host or ws(s)://host:port, without a path")]
+WebsocketHost = Annotated[str, _shaped(r"wss?://[^/\s@?#]+", "ws(s)://host or ws(s)://host:port, without a path")]
 Instance = Annotated[str, _shaped(r"[a-z0-9_]{1,32}", "1 to 32 small letters, digits and _")]
 Shard = Annotated[str, _shaped(r"(\d{1,4}/\d{1,4})?", "k/n, like 1/2, or empty")]
 
@@ -251,8 +251,12 @@ class Influx(Section):
         return self
 
     def secret(self) -> str | None:
-        """The token itself, from the setting or its file. Raises SettingsError if the file cannot be read."""
-        return self.token if self.token_file is None else _read_secret("influx.token_file", self.token_file)
+        """The token itself, from the setting or its file. Raises SettingsError if there is none in it."""
+        token = self.token if self.token_file is None else _read_secret("influx.token_file", self.token_file)
+        if token is not None and not re.fullmatch(r"[!-~]+", token):  # anything else no HTTP header can carry
+            where = "influx.token" if self.token_file is None else f"influx.token_file = {self.token_file}"
+            raise SettingsError(f"{where}: is no token: one has no spaces, line ends or accents")
+        return token
 
 
 class Audit(Section):

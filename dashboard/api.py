@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from bridge.errors import StoreError
 from bridge.settings import Settings
 from dashboard import errors_api
 from dashboard.answers import document, listed, paged
@@ -107,20 +108,33 @@ class Api:
         return await errors_api.errors(request, self._history())
 
     async def latest(self, request: Request) -> Response:
-        """Every symbol's newest tick: live with its freshness, else from the history and marked stale."""
+        """Every symbol's newest tick: live with its freshness, else from the history and marked stale.
+
+        Live prices are told whatever ails the history.
+        """
         only(request, LIST_PARAMETERS)
-        rows: dict[tuple[str, str], bytes] = {}
-        if self._store is not None:
-            for exchange, symbol, payload in await self._store.latest():
-                rows[exchange, symbol] = payload.rstrip()[:-1] + b',"stale":true,"reason":"no live message"}'
-        rows.update(await self._live.latest())
+        live = await self._live.latest()
+        try:
+            rows = await self._stored_latest()
+        except StoreError:
+            if not live:
+                raise
+            rows = {}
+        rows.update(live)
         return listed(request, "latest", [named(*key, payload) for key, payload in sorted(rows.items())])
 
     async def symbols(self, request: Request) -> Response:
         """Every symbol: its instrument as the exchange told it last, and the kinds of rows that are stored."""
         only(request, LIST_PARAMETERS)
-        stored_ones = (self._store.symbols() or await self._store.refresh()) if self._store is not None else []
-        fields: dict[tuple[str, str], dict[str, Any]] = {**await self._instruments()}
+        fields: dict[tuple[str, str], dict[str, Any]] = {**self._live.instruments()}
+        stored_ones = self._store.symbols() if self._store is not None else []
+        try:
+            fields = {**await self._instruments()}
+            if self._store is not None:
+                stored_ones = stored_ones or await self._store.refresh()
+        except StoreError:
+            if not fields:
+                raise
         for stored in stored_ones:
             known = fields.get((stored.exchange, stored.symbol), {"symbol": stored.symbol})
             fields[stored.exchange, stored.symbol] = {**known, "stored": stored.kinds}
@@ -145,16 +159,15 @@ class Api:
         return document(self._keeper.ranges())
 
     async def healthz(self, request: Request) -> Response:
-        """200 while this process does its work, 503 when the store cannot be written. A lost broker is only told."""
-        status = self._recorder.status() if self._recorder is not None else {"store": self._read_only()}
+        """200 while this process does its work, 503 when it cannot write its store.
+
+        A lost broker is only told, and a store that others write, too: a restart here would cure neither.
+        """
+        status = self._recorder.status() if self._recorder is not None else {"store": self._others_store()}
         well = self._recorder is None or status["store"] == "ok"
         broker = self._live.broker if status.get("broker", "ok") == "ok" else status["broker"]
         told = {"ok": well, "store": status["store"], "broker": broker}
         return document(told, 200 if well else 503)
-
-    def _read_only(self) -> str:
-        """A store that others write: its trouble is theirs, and this process does its work."""
-        return "off" if self._store is None else str(self._store.status().get("problem", "ok"))
 
     async def connect(self, request: Request) -> Response:
         """How the page reaches the broker, at this page's own host name, and what it should say."""
@@ -180,11 +193,19 @@ class Api:
         """This API, described for programs."""
         return document(description())
 
+    def _others_store(self) -> str:
+        return "off" if self._store is None else str(self._store.status().get("problem", "ok"))
+
     # --- helpers ------------------------------------------------------------------------------------
     def _history(self) -> History:
         if self._store is None:
             raise HTTPException(503, "the history is switched off (history.enabled)")
         return self._store
+
+    async def _stored_latest(self) -> dict[tuple[str, str], bytes]:
+        stored = await self._store.latest() if self._store is not None else ()
+        stale = b',"stale":true,"reason":"no live message"}'
+        return {(exchange, symbol): payload.rstrip()[:-1] + stale for exchange, symbol, payload in stored}
 
     async def _known(self, store: History, exchange: str, symbol: str) -> bool:
         if _has(store.symbols(), exchange, symbol) or (exchange, symbol) in await self._instruments():

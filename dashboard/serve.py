@@ -19,6 +19,7 @@ from dashboard.api import Api
 from dashboard.app import create_app
 from dashboard.audit import address
 from dashboard.audit.keeper import Keeper
+from dashboard.connections import Http
 from dashboard.history import open_influx
 from dashboard.history.base import StoreAway
 from dashboard.history.recorder import Recorder
@@ -152,6 +153,7 @@ def configured(app: Starlette) -> uvicorn.Config:
         access_log=False,
         lifespan="off",
         server_header=False,
+        http=Http,
         ws=Protocol,
         ws_max_size=MOST_REQUEST_BYTES,
         ws_ping_interval=PING_S,

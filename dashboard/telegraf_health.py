@@ -3,20 +3,16 @@
 import asyncio
 import logging
 from collections.abc import Iterable
-from datetime import datetime, timedelta
 from typing import Any
 
-import aiohttp
-from influxdb_client.client.flux_table import FluxRecord
-from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
-from influxdb_client.rest import ApiException
-
-from bridge.errors import SettingsError
+from bridge.errors import StoreError
 from bridge.settings import Settings
+from dashboard.history.influx.client import Client
+from dashboard.history.influx.tables import Table, time_ns
 
 EVERY_S = 15.0
 """Telegraf tells of itself every 10 s."""
-TOGETHER = timedelta(seconds=60)
+TOGETHER_NS = 60 * 1_000_000_000
 """Series that are older than the newest by more than this are an earlier Telegraf's."""
 NEWEST = """
 from(bucket: bucket)
@@ -42,7 +38,7 @@ class TelegrafHealth:
     """`run` until cancelled. `status` is what was found last; counters are since Telegraf's start."""
 
     def __init__(self, settings: Settings, every_s: float = EVERY_S) -> None:
-        self._settings = settings.influx
+        self._client = Client(settings.influx)
         self._every_s = every_s
         self._told: dict[str, Any] = {}
 
@@ -51,45 +47,35 @@ class TelegrafHealth:
         return self._told
 
     async def run(self) -> None:
-        while True:
-            try:
-                await self._watch(self._settings.secret() or "")
-            except SettingsError as error:
-                self._told = {"problem": str(error)}
-            await asyncio.sleep(self._every_s)
-
-    async def _watch(self, token: str) -> None:
-        place = self._settings
-        timeout_ms = int(place.timeout_s * 1000)
-        async with InfluxDBClientAsync(place.url, token, place.org, timeout=timeout_ms) as client:
-            while True:
-                await self._look(client)
-                await asyncio.sleep(self._every_s)
-
-    async def _look(self, client: InfluxDBClientAsync) -> None:
         try:
-            tables = await client.query_api().query(NEWEST, params={"bucket": f"{self._settings.bucket_prefix}states"})
-        except ApiException as error:
-            self._told = {"problem": f"its metrics cannot be read: InfluxDB answers {error.status} {error.reason}"}
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            log.debug("Telegraf's metrics: %r", error)
-            self._told = {"problem": "its metrics cannot be read: InfluxDB does not answer"}
-        else:
-            self._told = summed([record for table in tables for record in table.records])
+            while True:
+                await self._look()
+                await asyncio.sleep(self._every_s)
+        finally:
+            await self._client.close()
+
+    async def _look(self) -> None:
+        try:
+            self._told = summed(await self._client.ask(NEWEST, bucket=self._client.bucket("states")))
+        except StoreError as error:
+            log.debug("Telegraf's metrics: %s", error)
+            self._told = {"problem": f"its metrics cannot be read: {error}"}
+            await self._client.close()  # the next look takes a new token
 
 
-def summed(records: Iterable[FluxRecord]) -> dict[str, Any]:
+def summed(tables: Iterable[Table]) -> dict[str, Any]:
     """The newest figures of one Telegraf, over all of its inputs and outputs. Empty if there are none."""
-    newest: list[tuple[datetime, str, int]] = [
-        (one["_time"], FIGURES[key], int(one["_value"]))
-        for one in (record.values for record in records)
-        if (key := (one["_measurement"], one["_field"])) in FIGURES
+    newest = [
+        (time_ns(time), FIGURES[measurement, field], int(value))
+        for table in tables
+        for time, value, field, measurement in table.pick("_time", "_value", "_field", "_measurement")
+        if (measurement, field) in FIGURES and value
     ]
     if not newest:
         return {}
-    seen = max(time for time, _, _ in newest)
+    seen_ns = max(time for time, _, _ in newest)
     told = dict.fromkeys(FIGURES.values(), 0)
     for time, name, value in newest:
-        if seen - time <= TOGETHER:
+        if seen_ns - time <= TOGETHER_NS:
             told[name] += value
-    return {**told, "seen_ns": int(seen.timestamp() * 1000) * 1_000_000}
+    return {**told, "seen_ns": seen_ns}

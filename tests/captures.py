@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
+from tests.missing import missing
 
 ROOT = Path(__file__).parent.parent
 
@@ -20,10 +20,7 @@ def capture(name: str) -> Path:
     """The path of a capture such as `kucoin/candle…jsonl`; skips (in CI: fails) by name where it is missing."""
     path = folder() / name
     if not path.exists():
-        reason = f"the recorded frames {path} are missing: set TICKBRIDGE_CAPTURES to their folder"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing(f"the recorded frames {path} are missing: set TICKBRIDGE_CAPTURES to their folder")
     return path
 
 

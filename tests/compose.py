@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.broker import free_ports
-from tests.engine import image, missing, require
+from tests.engine import image, require
+from tests.missing import missing
 
 ROOT = Path(__file__).parents[1]
 FILES = ("compose.yaml", "compose.demo.yaml")

@@ -12,15 +12,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import NoReturn, Self
+from typing import Self
 
 import docker
-import pytest
 from docker.errors import DockerException, ImageNotFound, NotFound
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
 from tests.broker import wait_until
+from tests.missing import missing
 
 COMPOSE = Path(__file__).parents[1] / "compose.yaml"
 """The only place with the images' names. TICKBRIDGE_IMAGE_TELEGRAF and so on stand in for them."""
@@ -42,13 +42,6 @@ def image(name: str) -> str:
 
 
 # --- what is there, and what is missing ---------------------------------------------------------------
-def missing(what: str) -> NoReturn:
-    """Skip, or fail where CI is set: there everything has to be there."""
-    if os.environ.get("CI"):
-        pytest.fail(f"CI must have it: {what}", pytrace=False)
-    pytest.skip(what)
-
-
 def require(*names: str) -> None:
     """Skips or fails unless an engine answers and has, or can pull, the images of these parts."""
     for problem in (_engine_problem(), *(_image_problem(image(name)) for name in names)):

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from bridge import __version__
-from bridge.cli import OK, WRONG, main
+from bridge.cli import main
 from bridge.events import Instrument
+from bridge.exits import OK, WRONG
 from bridge.search import line, matching
 
 
@@ -27,7 +28,7 @@ def test_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"tickbridge {__version__}\n"
 
 
-@pytest.mark.parametrize("verb", ["up", "demo", "run", "dashboard", "check", "symbols"])
+@pytest.mark.parametrize("verb", ["up", "demo", "run", "dashboard", "check", "audit", "symbols", "backfill", "export"])
 def test_help_of_every_verb_shows_examples_and_exit_codes(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main([verb, "--help"])

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from bridge.cli import EXIT_CODES, parser
 from bridge.events import Channel
 from bridge.exchanges import EXCHANGES
+from bridge.exits import EXIT_CODES
 from bridge.mistakes import names
 from bridge.settings import Exchanges
 from bridge.topics import REQUESTS, STATE_ROOTS, STREAM_ROOTS, Topics
+from bridge.usage import parser
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

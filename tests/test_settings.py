@@ -10,7 +10,7 @@ from bridge.errors import SettingsError
 from bridge.events import Channel
 from bridge.loading import as_environment, find_file, load
 from bridge.mistakes import names
-from bridge.settings import AUTOSAVE_S, Broker, Dashboard, Settings
+from bridge.settings import AUTOSAVE_S, Broker, Dashboard, Influx, Settings
 
 SAMPLE = Path(__file__).parents[1] / "bridge" / "tickbridge.sample.toml"
 NO_FILE = {"TICKBRIDGE_CONFIG": ""}
@@ -217,3 +217,23 @@ def test_autosave_is_the_brokers() -> None:
 
 def test_names_of_docker_images_are_no_settings() -> None:
     load(environ={"TICKBRIDGE_CONFIG": "", "TICKBRIDGE_IMAGE": "a", "TICKBRIDGE_IMAGE_TELEGRAF": "b"})
+
+
+@pytest.mark.parametrize("url", ["http://user:secret@influx:8086", "http://influx:8086?token=x", "http://influx#x"])
+def test_an_address_has_no_place_for_secrets_which_health_would_tell(url: str) -> None:
+    with pytest.raises(SettingsError, match="without a path"):
+        given([f"influx.url={url}"])
+
+
+@pytest.mark.parametrize("token", ["two\nlines", "a b", "é", "\x00"])
+def test_what_no_header_can_carry_is_no_token_and_is_not_shown(token: str, tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text(token)
+    for influx, name in (
+        (Influx(token_file=path), f"influx.token_file = {path}"),
+        (Influx(token=token), "influx.token"),
+    ):
+        with pytest.raises(SettingsError) as told:
+            influx.secret()
+        assert str(told.value).startswith(f"{name}: is no token")
+        assert token not in str(told.value)

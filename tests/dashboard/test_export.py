@@ -4,6 +4,8 @@ import asyncio
 import csv
 import os
 import pty
+import signal
+import socket
 import subprocess
 import sys
 import termios
@@ -158,3 +160,24 @@ def test_the_bar_is_for_terminals_only(folder: Path, tmp_path: Path) -> None:
     os.close(its)
     assert b"100%" in shown
     assert b"25000 rows" in shown
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("older", [None, "older"])
+def test_ctrl_c_ends_it_at_once_with_one_line_and_leaves_no_half_file(tmp_path: Path, older: str | None) -> None:
+    file = tmp_path / "x.csv"
+    if older is not None:
+        file.write_text(older)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes questions and never answers
+        place = f"influx.url=http://127.0.0.1:{silent.getsockname()[1]}"
+        sets = ["--set", "history.store=influx", "--set", place, "--set", "influx.timeout_s=60"]
+        command = [sys.executable, "-m", "bridge.cli", "export", "kucoin", "BTC-USDT", *RANGE, "-o", str(file), *sets]
+        env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+        process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=env)
+        line, _ = silent.accept()
+        with line:
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=10)
+    assert (process.returncode, said) == (1, f"tickbridge: stopped: {file} is not written\n")
+    assert list(tmp_path.glob("x.csv*")) == ([] if older is None else [file])
+    assert older is None or file.read_text() == older

@@ -109,7 +109,7 @@ async def told(health: TelegrafHealth) -> dict[str, Any]:
 
 
 async def test_a_wrong_token_and_a_missing_bucket_are_told(buckets: Influx) -> None:
-    for more, words in (({"token": "wrong"}, "401"), ({"bucket_prefix": "none_"}, "404")):
+    for more, words in (({"token": "wrong"}, "401"), ({"bucket_prefix": "none_"}, "no bucket 'none_states'")):
         async with watched(settings(buckets, **more)) as health:
             await until(lambda: "problem" in health.status(), health)
             assert words in health.status()["problem"]

@@ -4,6 +4,7 @@ Values travel as the syntax tree that /api/v2/query takes beside a query's text 
 one literal, whatever stands in it), so nothing that a user sends is ever parsed as Flux.
 """
 
+import csv
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -11,15 +12,18 @@ from typing import Any
 
 import aiohttp
 import msgspec
+from influxdb_client.client.flux_csv_parser import FluxCsvParserException
 from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
 from influxdb_client.rest import ApiException
 
 from bridge.errors import SettingsError, StoreError
 from bridge.settings import Influx as Where
 from dashboard.history.influx.tables import Table, read_tables
-from dashboard.history.influx.trouble import away, refused, wrong_version
+from dashboard.history.influx.trouble import away, refused, unreadable, wrong_version
 
 Value = str | int | timedelta
+UNREADABLE = (ValueError, LookupError, csv.Error, msgspec.MsgspecError, FluxCsvParserException)
+"""What reading an answer raises that no InfluxDB gave: a proxy's page of welcome, for one."""
 MOST_TEXT = 1000
 """No name that is stored is longer; MQTT allows 65,535 bytes in a topic."""
 
@@ -38,8 +42,7 @@ class Client:
     async def ask(self, flux: str, **values: Value) -> list[Table]:
         """Every table of the answer. `values` are the names that `flux` uses and does not define."""
         with self._telling():
-            text = await self._api().query_api().query_raw(flux, params=_checked(values))
-        return read_tables(text)
+            return read_tables(await self._api().query_api().query_raw(flux, params=_checked(values)))
 
     async def stream(self, flux: str, **values: Value) -> AsyncIterator[dict[str, Any]]:
         """The answer's rows one after the other, however many they are."""
@@ -119,6 +122,8 @@ class Client:
             raise away(self.where, _reason(error)) from error
         except SettingsError as error:
             raise StoreError(str(error)) from error
+        except UNREADABLE as error:
+            raise unreadable(self.where) from error
 
 
 def _reason(error: Exception) -> str:

@@ -28,10 +28,15 @@ class Table(Struct):
 
     def pick(self, *names: str) -> Iterator[tuple[str, ...]]:
         """The columns of these names, at least two, row by row."""
-        return map(itemgetter(*map(self.names.index, names)), self.rows)
+        return map(itemgetter(*map(self._column, names)), self.rows)
 
     def type_of(self, name: str) -> str:
-        return self.types[self.names.index(name)]
+        return self.types[self._column(name)]
+
+    def _column(self, name: str) -> int:
+        if name not in self.names:
+            raise StoreError(f"InfluxDB: its answer has no column {name!r}")
+        return self.names.index(name)
 
 
 def read_tables(text: str) -> list[Table]:

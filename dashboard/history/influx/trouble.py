@@ -23,6 +23,11 @@ def refused(where: Influx, status: int, said: str) -> StoreError:
     return StoreError(_what(where, status, said))
 
 
+def unreadable(where: Influx) -> StoreError:
+    """An answer that claims success and is none."""
+    return StoreError(f"at {where.url} is no InfluxDB 2 (its answer cannot be read): {NEEDED}: set influx.url")
+
+
 def _what(where: Influx, status: int, said: str) -> str:
     if status in (401, 403):
         cure = "set influx.token or influx.token_file to one that may read its buckets"

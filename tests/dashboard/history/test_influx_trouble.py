@@ -19,6 +19,7 @@ from bridge.settings import Influx as Where
 from dashboard.history import Span, open_influx
 from dashboard.history.base import StoreAway
 from dashboard.history.influx import InfluxHistory, store
+from dashboard.telegraf_health import TelegrafHealth
 from tests.broker import free_ports
 from tests.containers import Influx
 from tests.dashboard.live_market import until
@@ -128,6 +129,27 @@ async def test_some_other_server_is_no_influxdb() -> None:
         assert "is no InfluxDB 2" in await told(Where(url=url, token="x"))
 
 
+@pytest.mark.parametrize(
+    "answer", [b"<html>\n<body>It works!</body>\n</html>", b'{"ok":true}', b"[1,2]", b"\x80\xff" * 20, b"a\r\nb\r\n"]
+)
+async def test_a_server_that_says_yes_to_everything_is_told_and_ends_nothing(answer: bytes) -> None:
+    async with server("", answer, 200) as url:
+        settings = Settings(influx=Where(url=url, token="x"))
+        problem = await told(settings.influx)
+        assert "InfluxDB" in problem
+        health = TelegrafHealth(settings, every_s=0.01)
+        async with InfluxHistory(settings) as history:
+            tasks = [asyncio.create_task(run()) for run in (history.run, health.run)]
+            await until(lambda: "problem" in health.status() and history.status()["problem"] == problem, "it is told")
+            for ask in (history.latest, history.catalogue, lambda: history.errors(None, None, None, ASKED)):
+                with pytest.raises(StoreError):
+                    await ask()
+            assert [task.done() for task in tasks] == [False, False]
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+
 @pytest.mark.parametrize(("value", "kind"), [('"one"', "string"), ("1i", "integer")])
 async def test_a_field_of_a_wrong_type_is_named_with_its_cure(
     influx: Influx, lines: Lines, value: str, kind: str
@@ -186,10 +208,12 @@ async def test_the_dashboard_starts_without_a_recorder_tells_the_trouble_and_ans
             assert latest.status_code == 503
             assert "tickbridge store init" in latest.json()["error"]
             assert "recorder" not in (await client.get("/api/v1/health")).json()
-            assert (await client.get("/healthz")).status_code == 200
+            well = await client.get("/healthz")
+            assert (well.status_code, well.json()["ok"], "no bucket" in well.json()["store"]) == (200, True, True)
             lines.make_buckets(["prices"])
             lines.write([("prices", f"prices,exchange=kucoin,symbol=BTC-USDT price=1.5,n=1i,run=2i {NOON}")])
             await until(lambda: _status(process, ""), "it recovers")
+            assert (await client.get("/healthz")).json()["store"] == "ok"
             rows = (await client.get("/api/v1/history/kucoin/BTC-USDT", params={"from": "0"})).content
             assert rows == b'{"rows":[{"price":1.5,"time_ns":%d,"run":2,"n":1}]}' % NOON
         code, said = process.end(signal.SIGTERM)

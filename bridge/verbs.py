@@ -1,0 +1,133 @@
+"""What each verb does: it imports what it needs, so that none pays for another. Knows both bridge and dashboard."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bridge.errors import SettingsError
+from bridge.exits import FAILED, OK
+from bridge.loading import Loaded, load
+
+Verb = Callable[[argparse.Namespace, Loaded], int]
+
+
+def up(options: argparse.Namespace, loaded: Loaded) -> int:
+    from bridge.up.house import Wish, run
+
+    return run(loaded, options.sets, Wish(lan=options.lan, demo=options.demo, seed=getattr(options, "seed", 1)))
+
+
+def run_bridge(options: argparse.Namespace, loaded: Loaded) -> int:
+    from bridge.app import run
+    from bridge.logs import configure
+    from dashboard.audit import address
+
+    settings = loaded.settings
+    configure(settings.log, settings.data_dir, "bridge")
+    address.leave(settings, address.BRIDGE_FILE)
+    try:
+        return run(settings, lambda: load(options.config, options.sets).settings)
+    finally:
+        address.forget(settings, address.BRIDGE_FILE)
+
+
+def run_dashboard(options: argparse.Namespace, loaded: Loaded) -> int:
+    from bridge.logs import configure
+    from dashboard.serve import run
+
+    configure(loaded.settings.log, loaded.settings.data_dir, "dashboard")
+    return run(loaded.settings)
+
+
+def check(options: argparse.Namespace, loaded: Loaded) -> int:
+    from bridge.up.check import check
+
+    findings = check(loaded)
+    for finding in findings:
+        print(finding.line())
+    return max((finding.code for finding in findings), default=OK)
+
+
+def audit(options: argparse.Namespace, loaded: Loaded) -> int:
+    from bridge.logs import configure
+    from dashboard.audit.verb import Wish, run
+
+    configure(loaded.settings.log, loaded.settings.data_dir, "audit")
+    named = ("exchange", "symbol", "repair", "json", "ledger")
+    times = {"from_": options.after, "to": options.before}
+    return run(loaded.settings, Wish(**times, **{name: getattr(options, name) for name in named}))
+
+
+def symbols(options: argparse.Namespace, loaded: Loaded) -> int:
+    from bridge.logs import configure
+    from bridge.search import search
+
+    configure(loaded.settings.log, loaded.settings.data_dir, "symbols")
+    lines = search(loaded.settings, options.exchange, options.words)
+    try:
+        for line in lines:
+            print(line, flush=True)
+    except BrokenPipeError:  # `| head` has seen enough
+        sys.stderr.close()
+    if not lines:
+        words = " ".join(options.words)
+        print(f"tickbridge: {options.exchange} has no symbol with {words!r} in it", file=sys.stderr)
+    return OK if lines else FAILED
+
+
+def store_init(options: argparse.Namespace, loaded: Loaded) -> int:
+    from dashboard.store.init import init
+
+    for line in init(loaded.settings, _tokens_dir(options, loaded), options.admin_token_file):
+        print(line, flush=True)
+    return OK
+
+
+def store_rollup(options: argparse.Namespace, loaded: Loaded) -> int:
+    from dashboard.store.rollup import read_span, rollup
+
+    span = read_span(options.span_from, options.span_to)
+    print(rollup(loaded.settings, _tokens_dir(options, loaded), span, options.admin_token_file))
+    return OK
+
+
+def _tokens_dir(options: argparse.Namespace, loaded: Loaded) -> Path:
+    folder: Path | None = options.tokens_dir
+    return folder or loaded.settings.data_dir / "influx"
+
+
+def backfill(options: argparse.Namespace, loaded: Loaded) -> int:
+    import time
+
+    from bridge.backfill import Wish, run
+    from dashboard.audit.address import BRIDGE_FILE, beside
+    from dashboard.times import read_time
+
+    try:
+        from_ns = read_time(options.since)
+        to_ns = time.time_ns() if options.until is None else read_time(options.until)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+    symbols = tuple(symbol.upper() for symbol in options.symbols)
+    typed = any(one.partition("=")[0].strip().lower().startswith("broker.") for one in options.sets)
+    near = None if typed else beside(loaded.settings, BRIDGE_FILE)
+    ways = [loaded.settings] if near in (None, loaded.settings) else [near, loaded.settings]
+    print(run(ways, Wish(options.exchange, symbols, from_ns, to_ns, options.interval, options.again)))
+    return OK
+
+
+def export(options: argparse.Namespace, loaded: Loaded) -> int:
+    from bridge.logs import configure
+    from dashboard.export import Wish, run
+
+    configure(loaded.settings.log, loaded.settings.data_dir, "export")
+    names = "exchange", "symbol", "start", "end", "kind", "interval", "format", "output"
+    print(run(loaded.settings, Wish(**{name: getattr(options, name) for name in names})))
+    return OK
+
+
+def simulator(arguments: Sequence[str]) -> int:
+    from bridge.simulator.__main__ import main as simulate
+
+    return simulate(arguments)
