@@ -292,7 +292,7 @@ class Keeper:
     def _say(self, state: str, reason: str) -> None:
         """A log line when it changes."""
         if state != self._state:
-            if state in ("late", "waiting"):
+            if state in ("late", "waiting") and self._checked_ns is not None:  # at the start nobody is there yet
                 log.warning("audit: the proof waits: %s", reason)
             elif state == "complete" and self._state != "starting":
                 log.info("audit: complete again")
