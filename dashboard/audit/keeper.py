@@ -56,6 +56,7 @@ class Keeper:
         self._since_ns = now_ns()
         self._checked_ns: int | None = None
         self._cost_s = 0.0
+        self._warned = False
         self._state, self._reason = "starting", "nothing was audited yet"
         self.counts = Counts()
 
@@ -294,8 +295,10 @@ class Keeper:
         if state != self._state:
             if state in ("late", "waiting") and self._checked_ns is not None:  # at the start nobody is there yet
                 log.warning("audit: the proof waits: %s", reason)
-            elif state == "complete" and self._state != "starting":
+                self._warned = True
+            elif state == "complete" and self._warned:
                 log.info("audit: complete again")
+                self._warned = False
         self._state, self._reason = state, reason
 
 
