@@ -30,6 +30,8 @@ SHARE = 50
 """What a round took of the store's time is followed by a pause so many times as long."""
 LONGEST_PAUSE_S = 30.0
 """The bridge can send again what is 90 s old: a hole must be found and asked for before that."""
+START_AGAIN_S = 1.0
+"""The page is there before the bridge: it is asked again so soon until it has answered once."""
 LATE_S = 60.0
 """A proof that lies so much further back than usual is told to be late."""
 LOST_AGAIN_S = 60.0
@@ -85,7 +87,7 @@ class Keeper:
             self._say("waiting", str(error))
         except StoreError as error:
             self._say("late", f"the store is away: {error}")
-        return self._keep.every_s
+        return self._keep.every_s if self._checked_ns is not None else min(START_AGAIN_S, self._keep.every_s)
 
     # --- one look -----------------------------------------------------------------------------------
     async def look(self, bridge: Asking) -> None:
@@ -249,7 +251,8 @@ class Keeper:
         told: dict[str, Any] = {
             "state": self._state,
             "reason": self._reason,
-            "complete_until_ns": self.complete_until_ns() or None,
+            # before the first rows are found nothing is proven, however far back is looked
+            "complete_until_ns": None if self._state == "starting" else self.complete_until_ns() or None,
             "run": self._run,
             "missing": sum(hole.count for hole in self._holes),
             "proven": counts.proven,
