@@ -30,6 +30,8 @@ LEDGER_S = 60.0
 GAPS_S = 5.0
 """Gaps are rare and small, so they are written sooner than the counts."""
 TOLD_AGAIN_NS = 60 * S
+TELL_NS = S
+"""While the outbox overflows, what has changed is told so often: each message drops another one."""
 UNTOLD_MOST = 500
 """Gaps of the last moments before a stop or a power cut that are told again: their messages may not have left us."""
 
@@ -50,6 +52,9 @@ class Books(Struct):
     trouble: str | None = None
     """Why the ledger's file cannot be used now."""
     gaps_changed: bool = False
+    untold: dict[str, Gap] = {}
+    """Gaps that have grown since the last time that drops were told."""
+    drops_told_ns: int = 0
 
     # --- runs ---------------------------------------------------------------------------------------
     async def end(self, how: str) -> None:
@@ -100,13 +105,17 @@ class Books(Struct):
         """What the outbox had to drop becomes gaps; a gap whose own message was dropped is told again."""
         drops = self.outbox.drops()
         self.uncover(drops)
-        for gap in self.gaps.dropped(drops, self.names, now_ns):
-            self.tell(gap)
+        changed = self.gaps.dropped(drops, self.names, now_ns)
         for drop in drops:
             channel, exchange, _ = self.names.parts(drop.topic) or ("", "", None)
             if channel == "gaps" and drop.cause == "outbox full":
-                for gap in self.gaps.select(exchange, None, drop.from_ns, drop.to_ns):
-                    self.tell(gap)
+                changed += self.gaps.select(exchange, None, drop.from_ns, drop.to_ns)
+        self.untold.update((gap.id, gap) for gap in changed)
+        if self.untold and abs(now_ns - self.drops_told_ns) >= TELL_NS:
+            self.drops_told_ns = now_ns
+            for gap in self.untold.values():
+                self.tell(gap)
+            self.untold.clear()
 
     def uncover(self, drops: Iterable[Dropped]) -> None:
         """Candles that were dropped were not told after all."""

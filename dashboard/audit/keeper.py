@@ -24,12 +24,13 @@ EVERYWHERE = Span(1, 0)
 MOST_LOOKS = 50
 """Topics whose rows are looked at in one round; the rest waits for the next."""
 MOST_HOLES = 500
-MOST_REQUESTS = 20
+MOST_REQUESTS = 100
 """Resends and reports of one round."""
 SHARE = 50
 """What a round took of the store's time is followed by a pause so many times as long."""
 LONGEST_PAUSE_S = 30.0
 """The bridge can send again what is 90 s old: a hole must be found and asked for before that."""
+SHORTEST_PAUSE_S = 0.2
 START_AGAIN_S = 1.0
 """The page is there before the bridge: it is asked again so soon until it has answered once."""
 LATE_S = 60.0
@@ -80,7 +81,7 @@ class Keeper:
         """One look; how long to wait for the next."""
         try:
             await self.look(bridge)
-            return max(self._keep.every_s, min(LONGEST_PAUSE_S, self._cost_s * SHARE))
+            return self._pause_s()
         except (BridgeAway, BridgeRefuses) as error:
             self.counts.unreadable += "cannot be read" in str(error)
             self._version = None
@@ -88,6 +89,14 @@ class Keeper:
         except StoreError as error:
             self._say("late", f"the store is away: {error}")
         return self._keep.every_s if self._checked_ns is not None else min(START_AGAIN_S, self._keep.every_s)
+
+    def _pause_s(self) -> float:
+        """The bridge's log does not reach back for long: what is missing is asked for before anything else."""
+        if any(hole.asked_ns is None for hole in self._holes):
+            return SHORTEST_PAUSE_S
+        if self._holes:
+            return self._keep.every_s
+        return max(self._keep.every_s, min(LONGEST_PAUSE_S, self._cost_s * SHARE))
 
     # --- one look -----------------------------------------------------------------------------------
     async def look(self, bridge: Asking) -> None:

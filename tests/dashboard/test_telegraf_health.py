@@ -18,7 +18,7 @@ from dashboard.live import LiveStates
 from dashboard.telegraf_health import TelegrafHealth
 from tests.broker import Broker, run_client, wait_until
 from tests.containers import Influx, Telegraf
-from tests.test_telegraf import BUCKETS
+from tests.lines import BUCKETS
 
 pytestmark = pytest.mark.real
 WITHIN_S = 60.0

@@ -130,6 +130,11 @@ class World:
         counted = await self.ask(f"{_rows('prices', 'n')} |> count() |> group() |> sum()")
         return sum(int(row["_value"]) for row in counted)
 
+    async def published(self) -> int:
+        """Stream messages of both feeds by now."""
+        told = (await self.health()).get("health", {})
+        return sum(told.get(name, {}).get("published", 0) for name in EXCHANGES)
+
     async def storing(self, more: int = 1000, within_s: float = 90.0) -> None:
         """Wait until so many more prices are stored."""
         before, deadline = await self.stored(), monotonic() + within_s
@@ -185,19 +190,19 @@ class World:
         return quotes, trades
 
     async def values(self, measurement: str, field: str) -> dict[tuple[str, str], set[int]]:
-        """All values of one field that the store has, by exchange and symbol."""
+        """All values of one field that the store has, by exchange and symbol (none: empty)."""
         found: dict[tuple[str, str], set[int]] = defaultdict(set)
         for row in await self.ask(f'{_rows(measurement, field)} |> keep(columns: ["exchange", "symbol", "_value"])'):
-            found[row["exchange"], row["symbol"]].add(int(row["_value"]))
+            found[row["exchange"], row.get("symbol", "")].add(int(row["_value"]))
         return found
 
     async def holes(self) -> dict[str, set[int]]:
         """Numbers that are in no row, though a greater one of their topic is; one run only."""
         found = {}
-        for root in ("prices", "trades"):
-            for (exchange, symbol), numbers in (await self.values(root, "n")).items():
+        for root in ("prices", "trades", "gaps"):
+            for parts, numbers in (await self.values(root, "n")).items():
                 if gone := set(range(1, max(numbers) + 1)) - numbers:
-                    found[f"{root}/{exchange}/{symbol}"] = gone
+                    found["/".join(filter(None, (root, *parts)))] = gone
         return found
 
     async def ask(self, flux: str) -> list[dict[str, str]]:

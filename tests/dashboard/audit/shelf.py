@@ -87,3 +87,9 @@ class Shelf(History):
 
     async def aclose(self) -> None:
         return None
+
+    async def errors(self, exchange: str | None, kind: str | None, symbol: str | None, span: Span) -> Page:
+        return Page([])
+
+    async def catalogue(self) -> list[tuple[str, bytes]]:
+        return []
