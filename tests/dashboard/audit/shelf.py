@@ -73,12 +73,6 @@ class Shelf(History):
     async def gaps(self, exchange: str | None, symbol: str | None, span: Span) -> Page:
         return Page([])
 
-    async def errors(self, exchange: str | None, kind: str | None, symbol: str | None, span: Span) -> Page:
-        return Page([])
-
-    async def catalogue(self) -> list[tuple[str, bytes]]:
-        return []
-
     def symbols(self) -> list[Stored]:
         return []
 
