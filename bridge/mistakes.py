@@ -11,6 +11,8 @@ from bridge.settings import Section, Settings
 
 SHOWN = 60
 """So many characters of a wrong value are repeated."""
+VARIABLE = "TICKBRIDGE_"
+"""Begins the name of a setting that stands in the environment."""
 SECRETS = ("password", "mqtt_password")
 
 Keys = tuple[str, ...]
@@ -47,7 +49,7 @@ def _line(one: ErrorDetails, origins: Mapping[Keys, str]) -> str:
     path = tuple(part for part in one["loc"] if isinstance(part, str) and part != "[key]")
     where = _origin(path, origins)
     if one["type"] == "extra_forbidden":
-        return f"{where}: {dotted(path)} is no setting: {_meant(path)}"
+        return f"{where}: {dotted(path)} is no setting: {_unsplit(path, where) or _meant(path)}"
     return f"{where}: {dotted(path)}{_shown(path, one)}: {_cure(one)}"
 
 
@@ -70,6 +72,16 @@ def _meant(path: Keys) -> str:
     if elsewhere:
         return f"did you mean {' or '.join(elsewhere[:3])}?"
     return f"{section or 'the top level'} has {', '.join(beside)}" if beside else "there is nothing below it"
+
+
+def _unsplit(path: Keys, where: str) -> str | None:
+    """The setting that was meant if only what stands between its parts is wrong, as with a single `_` in a variable."""
+    flat = "_".join(path).lower().replace("-", "_")
+    found = next((name for name in names() if name.replace(".", "_") == flat), None)
+    if found is None:
+        return None
+    is_variable = where.startswith(VARIABLE)
+    return f"did you mean {VARIABLE + found.upper().replace('.', '__') if is_variable else found}?"
 
 
 def _inside(name: str, section: str) -> bool:

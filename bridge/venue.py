@@ -199,6 +199,7 @@ class Venue:
         """Never gives up; says in health why there is none yet."""
         settings = self._shared.settings.feed
         backoff = Backoff(settings.backoff_first_s, settings.backoff_most_s)
+        told = ""
         while True:
             try:
                 catalogue, refused, _ = await load(self.kind, self.hosts, rest, self._shared.folder)
@@ -209,7 +210,9 @@ class Venue:
                 status = "refused" if isinstance(problem, FeedRefused) else "reconnecting"
                 reason = f"no catalogue: {problem}"
                 self._starting = LineStatus(status, reason, self._shared.clock.now_ns())
-                log.warning("%s: %s; next try in %.0f s", self.kind.name, reason, delay_s)
+                if reason != told:
+                    log.warning("%s: %s; it is tried again until it works", self.kind.name, reason)
+                told = reason
                 await asyncio.sleep(delay_s)
                 continue
             for one in refused[: topics.LISTED]:

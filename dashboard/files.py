@@ -1,6 +1,7 @@
 """Rows as files: CSV with the digits as stored, Parquet with types that programs compute with."""
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -85,4 +86,5 @@ def _pyarrow(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise SettingsError("--format parquet needs pyarrow: pip install 'tickbridge[parquet]'") from None
+        cure = f"{sys.executable} -m pip install pyarrow"
+        raise SettingsError(f"--format parquet needs pyarrow: {cure}") from None

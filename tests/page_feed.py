@@ -108,6 +108,8 @@ def latest_payload(
 class CannedApi:
     """What the page asks of the dashboard: one day of candles of every symbol, with one hole and its gap."""
 
+    hosts: tuple[str, ...] = ()
+
     def __init__(self, ws_port: int, **told: Any) -> None:
         self.ws_port = ws_port
         self.told: dict[str, Any] = {

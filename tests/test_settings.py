@@ -112,6 +112,11 @@ def test_named_file_that_is_missing_is_an_error() -> None:
         load(None, (), {"TICKBRIDGE_CONFIG": "/nowhere.toml"})
 
 
+def test_a_variable_with_one_line_instead_of_two_is_told_its_right_name(tmp_path: Path) -> None:
+    (told,) = mistake(environ={**NO_FILE, "TICKBRIDGE_BROKER_PORT": "1"}, at=tmp_path)
+    assert told == ("TICKBRIDGE_BROKER_PORT: broker_port is no setting: did you mean TICKBRIDGE_BROKER__PORT?")
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

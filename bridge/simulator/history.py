@@ -11,15 +11,16 @@ Row = tuple[int, ...]
 MINUTE_S = 60
 _WAVES = ((1440, 0.02), (97, 0.006), (17, 0.002))
 _NOISE = 0.0008
+_MEAN_COUNT = 11.5
 
 
 class Path:
-    """The path of one market: prices in steps around `start`, trades around `usual_size` (in steps of size)."""
+    """The path of one market: prices in steps around `start`, minutes around `usual_volume` (in steps of size)."""
 
-    def __init__(self, name: str, seed: int, start: int, usual_size: int) -> None:
+    def __init__(self, name: str, seed: int, start: int, usual_volume: float) -> None:
         self._salt = crc32(name.encode(), seed & 0xFFFFFFFF)
         self._start = start
-        self._usual_size = usual_size
+        self._usual_volume = usual_volume
         self._newest = (-1, 0)
         self._waves = [(tau / length, self._noise(i) * tau, deep) for i, (length, deep) in enumerate(_WAVES)]
 
@@ -39,7 +40,7 @@ class Path:
         reach = max(1, round(self._start * _NOISE * self._noise(minute ^ 0x5A5A5A5A)))
         high, low = max(open_, close) + reach // 2, max(1, min(open_, close) - reach // 3)
         count = 2 + int(20 * self._noise(minute ^ 0x33333333))
-        volume = 1 + int(self._usual_size * count * self._noise(minute ^ 0x0F0F0F0F))
+        volume = 1 + int(self._usual_volume * count / _MEAN_COUNT * (0.5 + self._noise(minute ^ 0x0F0F0F0F)))
         bought = int(volume * self._noise(minute ^ 0x77777777))
         middle = (open_ + close) // 2
         # ids count up with time; 32 a minute leaves room for every minute's trades

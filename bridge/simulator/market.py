@@ -6,7 +6,9 @@ Prices walk at random in whole steps and are drawn to the path of `history`, so 
 from collections import deque
 from collections.abc import Sequence
 from itertools import accumulate
+from math import ceil
 from random import Random
+from statistics import fmean
 
 from bridge.simulator.chart import Chart
 from bridge.simulator.history import MINUTE_S, Path, Row
@@ -15,6 +17,10 @@ from bridge.simulator.values import Bar, Day, Deal, Event, Listing, Quote, Text
 MS, S, MINUTE_NS = 1_000_000, 1_000_000_000, 60_000_000_000
 TRADE_SHARE = 0.25
 """Of all quote updates, those that trades brought about."""
+_TRADES = (1, 1, 1, 2, 3)
+"""So many trades are brought about at once."""
+_MOST_SEQ = 20
+_SEQ_PER_TRADE = _MOST_SEQ / (TRADE_SHARE * fmean(_TRADES))
 MOST_AT_ONCE_S = 1.0
 """After a stall of the clock at most this much market is made up for."""
 _USUAL_NOTIONAL_CENTS = {"BTC": 1}
@@ -36,7 +42,11 @@ class Market:
     ) -> None:
         self.rate = rate
         self._random = Random(seed)
-        self._pairs = {one.native: Pair(one, text, path_seed, start_ns, self._random) for one in listings}
+        # trades a minute of a market of weight 1, so that volumes of the past are those of the present
+        pace = rate * 60 * TRADE_SHARE * fmean(_TRADES) / (sum(one.weight for one in listings) or 1)
+        self._pairs = {
+            one.native: Pair(one, text, path_seed, start_ns, self._random, pace * one.weight) for one in listings
+        }
         self._order = list(self._pairs.values())
         self._weights = list(accumulate(one.weight for one in listings))
         self._now_ns = start_ns
@@ -77,18 +87,21 @@ class Market:
 class Pair:
     """One market: its walk, its newest quote, its remembered trades and its chart."""
 
-    def __init__(self, listing: Listing, text: Text, seed: int, start_ns: int, random: Random) -> None:
+    def __init__(
+        self, listing: Listing, text: Text, seed: int, start_ns: int, random: Random, trades_a_minute: float
+    ) -> None:
         self._native, self._text, self._random = listing.native, text, random
         self._price_decimals, self._size_decimals = listing.price_decimals, listing.size_decimals
         self._usual = _usual_size(listing)
-        self._path = Path(listing.name, seed, listing.start, self._usual)
+        self._path = Path(listing.name, seed, listing.start, self._usual * trades_a_minute)
         minute = start_ns // MINUTE_NS
         lively = listing.weight >= 1
         self._chart = Chart(self._path, minute, 1500 if lively else 300)
         self.deals: deque[Deal] = deque(maxlen=20_000 if lively else 1000)
         self._mid = self._path.price(minute)
-        self._seq = 10**9 + minute * 997
-        self._id = minute * MINUTE_S
+        # a market that begins again later goes on with greater numbers, as an exchange does
+        self._seq = 10**9 + minute * (997 + ceil(trades_a_minute * _SEQ_PER_TRADE))
+        self._id = minute * (MINUTE_S + ceil(2 * trades_a_minute))
         self._single_id = minute * 32
         self._last = (self._mid, self._usual)
         self._last_ms = start_ns // MS
@@ -102,8 +115,8 @@ class Pair:
         pull = step if drift > 20 * step else -step if drift < -20 * step else 0
         self._mid = max(2, self._mid + random.choice((-2, -1, -1, 0, 0, 0, 1, 1, 2)) * step + pull)
         if trades:
-            events.extend([self._trade(now_ms) for _ in range(random.choice((1, 1, 1, 2, 3)))])
-        self._seq += random.randrange(1, 20)
+            events.extend([self._trade(now_ms) for _ in range(random.choice(_TRADES))])
+        self._seq += random.randrange(1, _MOST_SEQ)
         self.quote = self._quoted()
         events.append(self.quote)
 

@@ -33,6 +33,8 @@ SHARE = 50
 LONGEST_PAUSE_S = 30.0
 """The bridge can send again what is 90 s old: a hole must be found and asked for before that."""
 SHORTEST_PAUSE_S = 0.2
+START_AGAIN_S = 1.0
+"""The page is there before the bridge: it is asked again so soon until it has answered once."""
 LATE_S = 60.0
 """A proof that lies so much further back than usual is told to be late."""
 LOST_AGAIN_S = 60.0
@@ -59,6 +61,7 @@ class Keeper:
         self._since_ns = now_ns()
         self._checked_ns: int | None = None
         self._cost_s = 0.0
+        self._warned = False
         self._state, self._reason = "starting", "nothing was audited yet"
         self.counts = Counts()
 
@@ -87,7 +90,7 @@ class Keeper:
             self._say("waiting", str(error))
         except StoreError as error:
             self._say("late", f"the store is away: {error}")
-        return self._keep.every_s
+        return self._keep.every_s if self._checked_ns is not None else min(START_AGAIN_S, self._keep.every_s)
 
     def _pause_s(self) -> float:
         """The bridge's log does not reach back for long: what is missing is asked for before anything else."""
@@ -267,7 +270,8 @@ class Keeper:
         told: dict[str, Any] = {
             "state": self._state,
             "reason": self._reason,
-            "complete_until_ns": self.complete_until_ns() or None,
+            # before the first rows are found nothing is proven, however far back is looked
+            "complete_until_ns": None if self._state == "starting" else self.complete_until_ns() or None,
             "run": self._run,
             "missing": sum(hole.count for hole in self._holes),
             "proven": counts.proven,
@@ -311,10 +315,12 @@ class Keeper:
     def _say(self, state: str, reason: str) -> None:
         """A log line when it changes."""
         if state != self._state:
-            if state in ("late", "waiting"):
+            if state in ("late", "waiting") and self._checked_ns is not None:  # at the start nobody is there yet
                 log.warning("audit: the proof waits: %s", reason)
-            elif state == "complete" and self._state != "starting":
+                self._warned = True
+            elif state == "complete" and self._warned:
                 log.info("audit: complete again")
+                self._warned = False
         self._state, self._reason = state, reason
 
 

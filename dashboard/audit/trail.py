@@ -146,10 +146,14 @@ class Trail:
         return found
 
     def due_fills(self, now_ns: int) -> dict[tuple[str, str], tuple[int, int]]:
-        """Root and id of the fills that should be there by now, and between which times their rows stand."""
+        """Root and id of the fills that may be there by now, and between which times their rows stand.
+
+        To be there proves it at once; that it is missing is judged only where it is suspect.
+        """
         found: dict[tuple[str, str], tuple[int, int]] = {}
-        for track, _ in self.suspects(now_ns):
-            if track.sequence.fill is not None:
+        for track in self._open():
+            mark = track.first_open()
+            if track.sequence.fill is not None and mark is not None and mark.at_ns <= now_ns - self._settle_ns:
                 key = track.kind, track.sequence.fill
                 first_ns, last_ns = found.get(key, (track.first_ns, track.last_ns))
                 found[key] = min(first_ns, track.first_ns), max(last_ns, track.last_ns)

@@ -79,7 +79,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
 def open_beside(path: Path) -> sqlite3.Connection:
     """A connection that only looks, whether a recorder has the file or not. Raises StoreError with the cure."""
     if not path.exists():
-        raise StoreError(f"{path}: there is no history yet: start the dashboard, or set data_dir to where it is")
+        raise StoreError(f"{path}: there is no history yet: {_elsewhere(path)}")
     with telling(path):
         # may write, because after a kill in mid-commit SQLite must undo it before anybody can read
         mode = "rw" if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK) else "ro"
@@ -92,6 +92,14 @@ def open_beside(path: Path) -> sqlite3.Connection:
             db.close()
             raise
     return db
+
+
+def _elsewhere(path: Path) -> str:
+    """The demo's history is the likely one where there is no other."""
+    demo = path.parent / "demo"
+    if (demo / path.name).exists():
+        return f"for the demo's add --data-dir {demo}"
+    return "start the dashboard, or set data_dir to where it is"
 
 
 @contextmanager

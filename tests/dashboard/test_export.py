@@ -107,7 +107,7 @@ def test_without_pyarrow_it_is_said_how_to_get_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert export(folder, "-o", str(tmp_path / "x.parquet")) == 2
-    assert "tickbridge[parquet]" in capsys.readouterr().err
+    assert "pip install pyarrow" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

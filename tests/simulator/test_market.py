@@ -94,6 +94,24 @@ def test_history_has_every_minute_and_each_opens_where_the_last_closed() -> None
     assert all(_is_sound(bar) for bar in bars)
 
 
+def test_volumes_of_the_past_are_those_of_the_present() -> None:
+    one = market(rate=60.0)
+    lived(one, 180)
+    minute_s = BEGAN_NS // 10**9 // 60 * 60
+    past = [Decimal(bar.volume) for bar in one.bars("BTC-USDT", minute_s - 7200, minute_s)]
+    (now,) = one.bars("BTC-USDT", minute_s + 120, minute_s + 180)
+    assert Decimal("0.3") < Decimal(now.volume) / (sum(past) / len(past)) < 3
+
+
+def test_a_market_that_begins_again_does_not_go_back_with_its_numbers() -> None:
+    before = [e for e in lived(market(rate=60.0), 120) if e.native == "BTC-USDT"]
+    later_ns = BEGAN_NS + 120 * 10**9
+    after = [e for e in lived(market(rate=60.0, start_ns=later_ns), 20, later_ns) if e.native == "BTC-USDT"]
+    for kind, number in ((Quote, "seq"), (Deal, "id")):
+        most = max(getattr(e, number) for e in before if isinstance(e, kind))
+        assert most < min(getattr(e, number) for e in after if isinstance(e, kind))
+
+
 def _is_sound(bar: Bar) -> bool:
     low, high = Decimal(bar.low), Decimal(bar.high)
     return 0 < low <= min(Decimal(bar.open), Decimal(bar.close)) and max(Decimal(bar.open), Decimal(bar.close)) <= high

@@ -95,6 +95,37 @@ async def test_topics_of_no_stream_are_passed_over(broker: Broker) -> None:
 
 
 @pytest.mark.real
+async def test_at_the_start_nothing_is_called_complete_before_a_row_is_found(broker: Broker) -> None:
+    now_ns = 1_795_248_000 * 10**9
+    row = {
+        "topic": "prices/kucoin/BTC-USDT",
+        "run": 1,
+        "n": 5,
+        "acknowledged": 5,
+        "first_ns": now_ns,
+        "last_ns": now_ns,
+    }
+    answer = json.dumps({**GOOD, "rows": [row], "time_ns": now_ns}).encode()
+    keeper = Keeper(settings_for(broker), Shelf(), lambda: now_ns)
+    async with impostor(broker, answer), asking(settings_for(broker), "audit") as bridge:
+        await keeper.look(bridge)
+    assert keeper.proof()["state"] == "starting"
+    assert "complete_until_ns" not in keeper.proof()
+
+
+@pytest.mark.real
+async def test_a_bridge_that_is_not_there_yet_is_asked_again_soon(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("dashboard.audit.asking.ANSWER_S", 0.1)
+    keeper = Keeper(settings_for(broker), Shelf())
+    async with asking(settings_for(broker), "audit") as bridge:
+        assert await keeper.round(bridge) <= 1
+    assert keeper.proof()["state"] == "waiting"
+    assert "the proof waits" not in caplog.text
+
+
+@pytest.mark.real
 async def test_nobody_answers(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dashboard.audit.asking.ANSWER_S", 0.1)
     async with asking(settings_for(broker), "audit") as bridge:

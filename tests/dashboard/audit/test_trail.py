@@ -9,7 +9,7 @@ from dashboard.audit.claims import Keeps
 from dashboard.audit.ranges import Pair, common, joined, missing, size, without
 from dashboard.audit.trail import MOST_MARKS, Trail
 from dashboard.audit.values import Published
-from dashboard.history.base import Sequence, Span
+from dashboard.history.base import Numbered, Sequence, Span
 from tests.dashboard.audit.shelf import RUN, S, Shelf
 
 TOPICS = ("prices/kucoin/BTC-USDT", "prices/kucoin/ETH-USDT", "trades/kucoin/BTC-USDT")
@@ -148,11 +148,24 @@ def test_another_run_begins_at_one() -> None:
     assert set(trail.open_runs()) == {("prices", RUN), ("prices", RUN + 1)}
 
 
-def test_a_fill_waits_until_it_is_due() -> None:
+def test_a_fill_that_is_there_is_proven_though_nothing_came_after_it() -> None:
+    shelf, trail = Shelf(), Trail(SETTLE * S, 600 * S)
+    trail.note([], BEGIN, Keeps(shelf.since))
+    trail.note([Published(TOPICS[2], 2, 2, 5 * S, 9 * S, None, "job")], BEGIN + S, Keeps(shelf.since))
+    assert trail.due_fills(BEGIN + 2 * S) == {}, "too early"
+    now_ns = BEGIN + (SETTLE + 1) * S
+    assert trail.due_fills(now_ns) == {("trades", "job"): (5 * S, 9 * S)}
+    assert trail.suspects(now_ns) == [], "nor is it missing yet"
+    assert trail.compare([Numbered(Sequence(TOPICS[2], fill="job"), 2, 1, 2)]) == 2
+    assert trail.due_fills(now_ns) == {}
+    assert trail.complete_until_ns() == BEGIN + S
+
+
+def test_a_fill_is_called_missing_only_when_the_store_has_what_came_later() -> None:
     shelf, trail = Shelf(), Trail(SETTLE * S, 600 * S)
     trail.note([Published(TOPICS[0], 1, 1, BEGIN, BEGIN, RUN)], BEGIN, Keeps(shelf.since))
     trail.note([Published(TOPICS[2], 3, 3, 5 * S, 9 * S, None, "job")], BEGIN + S, Keeps(shelf.since))
-    assert trail.due_fills(BEGIN + 500 * S) == {}
+    assert trail.suspects(BEGIN + 500 * S) == []
     trail.note([Published(TOPICS[0], 2, 2, BEGIN, BEGIN + 400 * S, RUN)], BEGIN + 400 * S, Keeps(shelf.since))
     trail.note([Published(TOPICS[0], 3, 3, BEGIN, BEGIN + 401 * S, RUN)], BEGIN + 401 * S, Keeps(shelf.since))
     for n in (1, 2, 3):

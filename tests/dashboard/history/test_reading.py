@@ -123,3 +123,11 @@ def test_where_no_history_is_none_is_made(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no history yet"):
         open_for_reading(Settings(data_dir=tmp_path))
     assert contents(tmp_path) == {}
+
+
+def test_where_only_a_demo_has_a_history_its_folder_is_named(tmp_path: Path) -> None:
+    demo = tmp_path / "demo"
+    demo.mkdir()
+    (demo / "history.sqlite").touch()
+    with pytest.raises(StoreError, match=f"for the demo's add --data-dir {demo}"):
+        open_for_reading(Settings(data_dir=tmp_path))
