@@ -23,7 +23,7 @@ MOST_N = 2**63 - 1
 EVERYWHERE = Span(1, 0)
 MOST_LOOKS = 50
 """Topics whose rows are looked at in one round; the rest waits for the next."""
-MOST_HOLES = 500
+MOST_HOLES = 5_000
 MOST_RUNS = 20
 """Runs that began and ended while nobody looked."""
 MOST_REQUESTS = 100
@@ -54,6 +54,7 @@ class Keeper:
         self._trail = Trail(int(self._keep.settle_s * 1e9), int(self._keep.reach_s * 1e9))
         self._holes: list[Hole] = []
         self._lost: list[Hole] = []
+        self._unlooked = False
         self._run: int | None = None
         self._version: int | None = None
         self._looked_for_lost_s = 0.0
@@ -94,7 +95,7 @@ class Keeper:
 
     def _pause_s(self) -> float:
         """The bridge's log does not reach back for long: what is missing is asked for before anything else."""
-        if any(hole.asked_ns is None for hole in self._holes):
+        if self._unlooked or any(hole.asked_ns is None for hole in self._holes):
             return SHORTEST_PAUSE_S
         if self._holes:
             return self._keep.every_s
@@ -152,7 +153,9 @@ class Keeper:
         """Counts do not prove it: which numbers are there?"""
         for track in self._trail.unclear():
             self._trail.seen(track, await self._behind(track))
-        for track, due in self._trail.suspects(self._now_ns())[:MOST_LOOKS]:
+        suspects = self._trail.suspects(self._now_ns())
+        self._unlooked = len(suspects) > MOST_LOOKS and len(self._holes) < MOST_HOLES
+        for track, due in suspects[:MOST_LOOKS]:
             if len(self._holes) >= MOST_HOLES:
                 return
             if track.proven is None:
