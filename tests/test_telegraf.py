@@ -3,7 +3,6 @@
 Every payload is made by the functions that make the real ones, so that none can drift from its row.
 """
 
-import subprocess
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,9 +15,9 @@ from bridge.health import LineStatus, clocked, feed_health
 from bridge.settings import Settings
 from bridge.topics import Gap, Topics, Trouble
 from dashboard.store.init import init
-from tests.broker import PASSWORDS, Broker, binary, run_client, wait_until
+from tests.broker import PASSWORDS, Broker, run_client, wait_until
 from tests.containers import Influx, Telegraf
-from tests.flux import query, stored
+from tests.flux import stored
 from tests.test_health import feed
 
 pytestmark = pytest.mark.real
@@ -348,29 +347,3 @@ def test_a_guarded_broker_lets_telegraf_read(
     for topic in (Topics().price("kucoin", "SAFE-USDT"), Topics().latest("kucoin", "SAFE-USDT")):
         run_client([*line, "-t", topic, "-m", topics.numbered(tick("SAFE-USDT"), RUN, 1).decode()])
     assert way.row("prices", "prices", symbol="SAFE-USDT")["n"] == 1
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(400)
-def test_three_hundred_thousand_messages_wait_for_an_absent_telegraf(way: Way) -> None:
-    way.open()
-    way.telegraf.kill9()
-    body = tick("MANY-USDT").rpartition(',"time_ns":')[0]
-    for part in range(5):
-        numbers = range(part * 60_000 + 1, part * 60_000 + 60_001)  # mosquitto_pub stops early past 65,535 lines
-        lines = b"\n".join(topics.numbered(f'{body},"time_ns":{NOW + n}', RUN, n) for n in numbers)
-        line = [binary("mosquitto_pub"), "-p", str(way.broker.port), "-q", "1", "-l", "-t", "prices/kucoin/MANY-USDT"]
-        subprocess.run(line, input=lines + b"\n", check=True, timeout=60)
-    way.telegraf.start()
-    flux = f"""
-        from(bucket: "prices") |> range(start: time(v: {NOW}), stop: time(v: {NOW + 10**9}))
-        |> filter(fn: (r) => r.symbol == "MANY-USDT" and r._field == "n") |> count()
-    """
-
-    def count() -> int:
-        time.sleep(1)  # asked without a pause, InfluxDB would do little else
-        told = query(way.influx.url, way.influx.org, way.influx.token, flux)
-        return told[0]["_value"] if told else 0
-
-    wait_until(lambda: count() == 300_000, 300, lambda: f"{count()} of 300,000 came: {way.telegraf.log[-2000:]}")
-    assert "dropped" not in way.broker.log
