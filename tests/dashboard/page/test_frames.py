@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.real, pytest.mark.slow]
 ROWS = 1300
 UPDATES_A_SECOND = 1000
 MEASURED_MS = 5_000
-ATTEMPTS = 5
+ATTEMPTS = 12
 """Others at work on this machine can only make frames longer: the best measure counts."""
 MEASURE = """ms => new Promise(done => {
   const frames = [], heard = performance.now();
