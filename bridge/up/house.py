@@ -20,7 +20,7 @@ from bridge.up.folder import FolderLock, make_writable
 from bridge.up.plan import EVERYWHERE, LOOPBACK, Guest, Plan, Ports
 from bridge.up.ports import choose, lan_address
 from bridge.up.supervisor import Supervisor
-from bridge.up.users import USERS, make_users
+from bridge.up.users import PLACE, make_users
 from bridge.up.welcome import moved, welcome
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ def find_ports(settings: Settings, wish: Wish) -> Ports:
 
 
 def _with_users(plan: Plan) -> Plan:
-    users = make_users(plan.data_dir / USERS)
+    users = make_users(plan.data_dir / PLACE)
     secrets = {name: users.file(name) for name in ("bridge", "dashboard")}
     return replace(plan, secrets=secrets, guest=Guest("guest", users.password("guest")))
 
