@@ -12,7 +12,7 @@ from tests.broker import Broker
 from tests.cable import Cable
 from tests.storage.world import COMPLETE, MISSING, RATE, UNDER_LOAD_S, UNPROVEN, World, world
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(400)]
 
 AWAY_S = 3.0
 WAITING = 300_000
