@@ -49,6 +49,7 @@ def prepare(plan: Plan) -> Path:
         # started by root, Mosquitto would become another user, who cannot read a folder of root's
         system_user=getpwuid(os.geteuid()).pw_name,
         bind=plan.host,
+        autosave_s=plan.settings.outbox.autosave_s,
         password_file=folder / PASSWORDS,
         acl_file=folder / ACL,
         # whoever has an account on this machine may read prices; so may a web site, through the browser
