@@ -20,17 +20,19 @@ class Notifier:
         self.watchdog_s = _watchdog_s(environ) if self._address else None
         """Within so long WATCHDOG=1 is expected again; None: nobody waits for it."""
 
-    def say(self, *lines: str) -> None:
-        """Such as `READY=1`, `STATUS=online`; each line one assignment."""
+    def say(self, *lines: str) -> bool:
+        """Such as `READY=1`, `STATUS=online`; each line one assignment. Whether it was taken."""
         if not self._address:
-            return
+            return False
         text = "\n".join(" ".join(line.splitlines())[:MOST_STATUS] for line in lines)
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
                 line.setblocking(False)
                 line.sendto(text.encode(), self._address)
+            return True
         except OSError as error:
             log.debug("the service manager is not told %s: %s", lines, error)
+            return False
 
 
 def forget(environ: MutableMapping[str, str] = os.environ) -> None:

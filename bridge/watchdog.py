@@ -83,8 +83,7 @@ class Watchdog:
                 log.warning("all parts move again")
         status = told(stuck) or self._vitals.status
         lines = [] if status == self._told else [f"STATUS={status}"]
-        self._told = status
         if not stuck and self._notifier.watchdog_s is not None:
             lines.append("WATCHDOG=1")
-        if lines:
-            self._notifier.say(*lines)
+        if lines and self._notifier.say(*lines):
+            self._told = status
