@@ -1,7 +1,6 @@
 """`tickbridge backfill`: asks the running bridge for candles of the past, and shows how far it has come."""
 
 import asyncio
-import ssl
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +17,7 @@ from tqdm import tqdm
 from bridge.errors import BrokerLost, SettingsError, TickbridgeError
 from bridge.exchanges import EXCHANGES
 from bridge.mistakes import nearest
+from bridge.mqtt.client import client
 from bridge.settings import Settings
 from bridge.topics import INTERVALS_NS, Topics
 
@@ -182,17 +182,6 @@ def _verdict(job: Told) -> str:
 
 
 def _client(settings: Settings) -> aiomqtt.Client:
-    """A connection of its own, with no will and no session."""
+    """A connection of its own."""
     broker = settings.broker
-    return aiomqtt.Client(
-        broker.host,
-        broker.port,
-        username=broker.user,
-        password=broker.secret(),
-        identifier=f"{settings.instance}-backfill-{uuid4().hex[:12]}",
-        protocol=aiomqtt.ProtocolVersion.V5,
-        clean_start=True,
-        keepalive=broker.keepalive_s,
-        timeout=broker.connect_timeout_s,
-        tls_context=ssl.create_default_context(cafile=broker.ca_file) if broker.tls else None,
-    )
+    return client(broker, f"{settings.instance}-backfill-{uuid4().hex[:12]}", broker.secret())
