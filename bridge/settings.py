@@ -5,6 +5,7 @@ How they come together (defaults < file < environment < command line) is loading
 
 import os
 import re
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -23,6 +24,9 @@ AUTOSAVE_S = 30.0
 """mosquitto.conf's autosave_interval: a killed broker forgets so much. The outbox must reach back twice that."""
 MAX_PREFIX = 100
 MAX_SECRET_BYTES = 4096
+MAX_PATTERN = 200
+USUAL_ENTITIES = 50
+"""So many prices in a Home Assistant are no burden to its recorder."""
 
 KUCOIN_WATCHLIST = (
     "BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT", "BNB-USDT", "DOGE-USDT", "ADA-USDT", "TRX-USDT",
@@ -75,6 +79,10 @@ def _prefix(text: str) -> str:
         raise ValueError(f"must be at most {MAX_PREFIX} letters, digits and -._ in levels parted by /")
     return text
 
+
+Topic = Annotated[
+    str, _shaped(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+){0,7}", "levels of letters, digits, _ and -, parted by /")
+]
 
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
 """`~` is the home folder; a relative path starts at the folder Tickbridge is started in."""
@@ -163,6 +171,21 @@ class Exchanges(Section):
     binance: BinanceSettings = BinanceSettings()
 
 
+def _pattern(text: str) -> str:
+    """`[EXCHANGE:]SYMBOL`, where * and ? stand for anything. Raises ValueError."""
+    exchange, colon, symbol = text.rpartition(":")
+    if (problem := symbol_problem(re.sub(r"[*?]", "", symbol) or "-")) or len(symbol) > MAX_PATTERN:
+        raise ValueError(f"{text[:60]!r} {problem or 'is too long'}")
+    if symbol != symbol.upper() or not symbol:
+        raise ValueError(f"{text!r} is not written [EXCHANGE:]SYMBOL with the symbol in capitals, like kucoin:*-USDT")
+    if colon and not any(fnmatchcase(name, exchange) for name in Exchanges.model_fields):
+        raise ValueError(f"{text!r} names no exchange: there are {', '.join(Exchanges.model_fields)}")
+    return text
+
+
+Patterns = tuple[Annotated[str, AfterValidator(_pattern)], ...]
+
+
 class Feed(Section):
     """How a line is kept alive and when it is given up."""
 
@@ -202,6 +225,29 @@ class Latest(Section):
 
     interval_s: Seconds = 1.0
     stats_interval_s: Seconds = 5.0
+
+
+Heartbeat = Annotated[float, Field(ge=1, le=10)]
+"""Seconds. A subscriber counts to 35: three of these, and some patience."""
+
+
+class HomeAssistant(Section):
+    """What Home Assistant is told of, by MQTT discovery."""
+
+    enabled: bool = False
+    symbols: Patterns = ()
+    entities: Annotated[int, Field(ge=1, le=200)] = USUAL_ENTITIES
+    interval_s: Heartbeat = 10.0
+    discovery_root: Topic = "homeassistant"
+    birth_topic: Topic = "homeassistant/status"
+
+
+class Display(Section):
+    """Prices as plain text, for displays that read no JSON."""
+
+    enabled: bool = False
+    symbols: Patterns = ()
+    interval_s: Heartbeat = 1.0
 
 
 class Clock(Section):
@@ -292,6 +338,8 @@ class Settings(Section):
     feed: Feed = Feed()
     fills: Fills = Fills()
     latest: Latest = Latest()
+    homeassistant: HomeAssistant = HomeAssistant()
+    display: Display = Display()
     clock: Clock = Clock()
     dashboard: Dashboard = Dashboard()
     history: History = History()
