@@ -49,7 +49,7 @@ class Link:
 
     async def _serve(self) -> None:
         """One connection, until it breaks."""
-        shelf = Shelf(self._names.answer_root())
+        shelf = Shelf(self._names.answer_root(), self._is_ours)
         async with client(self._broker, self._client_id, self._password) as connection:
             self._told.clear()
             listening = asyncio.create_task(self._listen(connection, shelf))
@@ -122,6 +122,9 @@ class Link:
     def _all_again(self) -> None:
         self._again = True
         self._home.changed.set()
+
+    def _is_ours(self, topic: str) -> bool:
+        return self._home.ids.name(topic) is not None or topic in self._home.sensor_topics()
 
     def _fits(self, topic: str, payload: bytes) -> bool:
         if len(payload) <= MAX_BYTES:
