@@ -20,7 +20,7 @@ from bridge.up.folder import FolderLock, make_writable
 from bridge.up.plan import EVERYWHERE, LOOPBACK, Guest, Plan, Ports
 from bridge.up.ports import choose, lan_address
 from bridge.up.supervisor import Supervisor
-from bridge.up.users import USERS, make_users
+from bridge.up.users import PAGE, USERS, make_users
 from bridge.up.welcome import moved, welcome
 
 log = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ def find_ports(settings: Settings, wish: Wish) -> Ports:
 
 def _with_users(plan: Plan) -> Plan:
     users = make_users(plan.data_dir / USERS)
-    secrets = {name: users.file(name) for name in ("bridge", "dashboard")}
+    secrets = {name: users.file(name) for name in ("bridge", "dashboard", PAGE)}
     return replace(plan, secrets=secrets, guest=Guest("guest", users.password("guest")))
 
 
@@ -130,7 +130,9 @@ async def _start(plan: Plan, supervisor: Supervisor) -> None:
     if not await supervisor.listening(page, LOOPBACK, (plan.ports.page,), READY_S):
         log.warning("the page does not answer yet")
     if not supervisor.stop.is_set():
-        sys.stdout.write(welcome(plan, lan_address() if plan.lan else None) + "\n")
+        password = plans.page_password(plan)
+        told = password.read_text(encoding="utf-8").strip() if password is not None else None
+        sys.stdout.write(welcome(plan, lan_address() if plan.lan else None, told) + "\n")
         sys.stdout.flush()
 
 
