@@ -1,4 +1,4 @@
-"""A small authority of its own, and certificates for a broker, made by openssl as docs/security.md tells."""
+"""A small authority of its own, and certificates for a broker, made by openssl."""
 
 import subprocess
 from pathlib import Path
@@ -10,16 +10,21 @@ KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 class Authority:
     """Its certificate is `file`; whoever trusts that trusts what it signs."""
 
-    def __init__(self, folder: Path, name: str = "Tickbridge at home") -> None:
-        folder.mkdir(parents=True)
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.file = folder / "ca.crt"
         self._key = folder / "ca.key"
+
+    @classmethod
+    def new(cls, folder: Path, name: str = "Tickbridge at home") -> "Authority":
+        """Made now, in a new folder."""
+        folder.mkdir(parents=True)
+        authority = cls(folder)
         extensions = ("basicConstraints=critical,CA:TRUE,pathlen:0", "keyUsage=critical,keyCertSign,cRLSign")
         added = [part for one in extensions for part in ("-addext", one)]
-        _openssl(
-            "req", "-x509", *KEY, "-keyout", self._key, "-out", self.file, "-days", 3650, "-subj", f"/CN={name}", *added
-        )
+        files = ("-keyout", authority._key, "-out", authority.file)
+        _openssl("req", "-x509", *KEY, *files, "-days", 3650, "-subj", f"/CN={name}", *added)
+        return authority
 
     def certificate(self, name: str, *, names: str = NAMES, days: int = 397) -> tuple[Path, Path]:
         """A server's certificate and key; `days` below zero: it has expired."""

@@ -3,7 +3,9 @@
 import asyncio
 import gc
 import json
+import re
 import ssl
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -58,7 +60,7 @@ class Place:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("tls")
-    ours, stranger = Authority(folder / "ca"), Authority(folder / "stranger", "Somebody else")
+    ours, stranger = Authority.new(folder / "ca"), Authority.new(folder / "stranger", "Somebody else")
     certificates = {
         "good": ours.certificate("good"),
         "expired": ours.certificate("expired", days=-1),
@@ -151,6 +153,48 @@ def test_an_unusable_file_is_a_wrong_setting(tmp_path: Path, content: str | None
         file.write_text(content)
     with pytest.raises(SettingsError, match=r"broker\.ca_file = .*ca\.pem: (No such file|holds no certificate)"):
         context(BrokerSettings(tls=True, ca_file=file))
+
+
+@pytest.fixture(scope="module")
+def documented(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the certificates that the documentation's own lines make."""
+    text = (Path(__file__).parents[1] / "docs" / "security.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"^```sh\n(.*?)^```", text.partition("### Certificates")[2], re.M | re.S)
+    folder = tmp_path_factory.mktemp("documented")
+    done = subprocess.run(["bash", "-euc", script], cwd=folder, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def verified(folder: Path, file: str, *options: str) -> str:
+    """What openssl says of a certificate, in its strict mode."""
+    command = ["openssl", "verify", "-x509_strict", "-purpose", "sslserver", "-CAfile", "ca.crt", *options, file]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=20, check=False)
+    return done.stdout + done.stderr
+
+
+def test_the_documented_certificate_is_good_for_its_names_and_its_authority_for_no_web_site(documented: Path) -> None:
+    for name in ("pi", "pi.local", "localhost"):
+        assert verified(documented, "server.crt", "-verify_hostname", name) == "server.crt: OK\n"
+    assert verified(documented, "server.crt", "-verify_ip", "192.168.1.10") == "server.crt: OK\n"
+    assert "hostname mismatch" in verified(documented, "server.crt", "-verify_hostname", "example.org")
+    misused = Authority(documented).certificate("misused", names="DNS:example.org")[0]
+    assert "permitted subtree violation" in verified(documented, misused.name)
+
+
+async def test_the_documented_certificate_serves_a_client_that_is_as_strict_as_python_3_13(
+    documented: Path, tmp_path: Path
+) -> None:
+    strict = ssl.create_default_context(cafile=documented / "ca.crt")
+    strict.verify_flags |= ssl.VERIFY_X509_STRICT
+    port = Port.of(tmp_path / "m", (documented / "server.crt", documented / "server.key"))
+    with port.broker:
+        for at, transport in ((port.tls, "tcp"), (port.broker.ws_port, "websockets")):
+            async with aiomqtt.Client("localhost", at, transport=transport, tls_context=strict) as client:  # type: ignore[arg-type]
+                await client.subscribe("x", 1)
+                await client.publish("x", "encrypted", qos=1)
+                async with asyncio.timeout(10):
+                    assert (await anext(client.messages)).payload == b"encrypted"
 
 
 @pytest.mark.slow
