@@ -12,6 +12,7 @@ from pathlib import Path
 from bridge.errors import TickbridgeError
 from bridge.loading import Loaded, options_as_texts
 from bridge.logs import configure
+from bridge.notify import forget
 from bridge.settings import Settings
 from bridge.up import plan as plans
 from bridge.up.broker import find_program, prepare
@@ -47,6 +48,7 @@ class Wish:
 
 def run(loaded: Loaded, sets: Sequence[str], wish: Wish) -> int:
     """Everything, until Ctrl-C; returns the exit code. Raises TickbridgeError if it cannot start."""
+    forget()
     settings = loaded.settings
     data_dir = (settings.data_dir / "demo" if wish.demo else settings.data_dir).absolute()
     make_writable(settings.data_dir)
