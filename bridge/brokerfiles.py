@@ -19,7 +19,8 @@ _HERE = Path(__file__).resolve().parent
 class BrokerValues(Struct, frozen=True, kw_only=True):
     """What a private Mosquitto needs to know. Without a `password_file` anybody may connect.
 
-    `bind` is an address or `localhost`; `system_user` is who Mosquitto runs as when root starts it.
+    `bind` is an address or `localhost`; `system_user` is who Mosquitto runs as when root starts it; `anonymous` lets in
+    whoever gives no name, too, for what the access list's first lines allow.
     """
 
     port: int
@@ -29,15 +30,19 @@ class BrokerValues(Struct, frozen=True, kw_only=True):
     bind: str = "127.0.0.1"
     password_file: Path | None = None
     acl_file: Path | None = None
+    anonymous: bool = False
 
 
 class AclValues(Struct, frozen=True, kw_only=True):
-    """The users' names, and the topic prefix as the settings have it."""
+    """The users' names, the topic prefix as the settings have it, and the root of Home Assistant's discovery."""
 
     prefix: str = ""
+    discovery: str = "homeassistant"
     bridge: str = "bridge"
     dashboard: str = "dashboard"
     telegraf: str = "telegraf"
+    homeassistant: str = "homeassistant"
+    operator: str = "operator"
     guest: str = "guest"
 
 
@@ -60,7 +65,7 @@ def render(values: BrokerValues) -> str:
             "socket_domain": _socket_domain(values.bind),
             "system_user": values.system_user,
             "persistence_dir": str(values.persistence_dir),
-            "allow_anonymous": "true" if values.password_file is None else "false",
+            "allow_anonymous": "true" if values.password_file is None or values.anonymous else "false",
             "password_file": _line("password_file", values.password_file),
             "acl_file": _line("acl_file", values.acl_file),
         },
@@ -70,7 +75,8 @@ def render(values: BrokerValues) -> str:
 def render_acl(values: AclValues) -> str:
     """The access list with these names. Raises SettingsError for what Mosquitto would misread."""
     prefix = values.prefix.strip("/")
-    return _fill(ACL, structs.asdict(values) | {"prefix": f"{prefix}/" if prefix else ""})
+    filled = {"prefix": f"{prefix}/" if prefix else "", "discovery": values.discovery.strip("/")}
+    return _fill(ACL, structs.asdict(values) | filled)
 
 
 def _fill(name: str, values: dict[str, str]) -> str:

@@ -321,6 +321,12 @@ class Audit(Section):
     reach_s: Annotated[float, Field(ge=60, le=86_400)] = 600.0
 
 
+class Watchdog(Section):
+    """When a part of ours that does not move is taken to be stuck."""
+
+    grace_s: Annotated[float, Field(ge=1, le=600)] = 30.0
+
+
 class Log(Section):
     """`level` for all, `areas` for single ones (`{"bridge.session": "debug"}`); `to` terminal, file or journal."""
 
@@ -350,4 +356,5 @@ class Settings(Section):
     history: History = History()
     influx: Influx = Influx()
     audit: Audit = Audit()
+    watchdog: Watchdog = Watchdog()
     log: Log = Log()

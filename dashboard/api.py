@@ -21,6 +21,7 @@ from dashboard.answers import document, listed, paged
 from dashboard.audit.keeper import Keeper
 from dashboard.costs import costs
 from dashboard.description import description
+from dashboard.door.clients import is_near
 from dashboard.door.door import Door
 from dashboard.door.gate import KNOWN
 from dashboard.history.base import History, Stored
@@ -165,14 +166,17 @@ class Api:
     async def healthz(self, request: Request) -> Response:
         """200 while this process does its work, 503 when it cannot write its store.
 
-        A lost broker is only told, and a store that others write, too: a restart here would cure neither. Who did not
-        log in is told no more than the status.
+        A lost broker is only told, and a store that others write, too: a restart here would cure neither. Another
+        machine that did not log in is told no more than the status.
         """
         status = self._recorder.status() if self._recorder is not None else {"store": self._others_store()}
         well = self._recorder is None or status["store"] == "ok"
         broker = self._live.broker if status.get("broker", "ok") == "ok" else status["broker"]
         told = {"ok": well, "store": status["store"], "broker": broker}
-        return document(told if request.scope.get(KNOWN, True) else {"ok": well}, 200 if well else 503)
+        if self._keeper is not None:
+            told["proof"] = self._keeper.state
+        may_know = request.scope.get(KNOWN, True) or is_near(request.scope)
+        return document(told if may_know else {"ok": well}, 200 if well else 503)
 
     async def connect(self, request: Request) -> Response:
         """How the page reaches the broker, at this page's own host name, and what it should say."""

@@ -5,6 +5,7 @@ import logging
 import signal
 import socket
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from starlette.applications import Starlette
 
 from bridge.errors import SettingsError, StoreError
 from bridge.settings import Settings
+from bridge.vitals import Vitals
+from bridge.watchdog import Watchdog
 from dashboard.api import Api
 from dashboard.app import create_app
 from dashboard.audit import address
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 FLUSH_S = 2.0
 """How long a stop may wait for the last commit; what it does not store, the broker keeps."""
 CLOSE_S = 1.0
+TICK_S = 0.1
 FAILED = 1
 WRONG_SETTINGS = 2
 TASK_DIED = 3
@@ -89,15 +93,17 @@ async def serve(
     settings: Settings, door: Door, listener: socket.socket, history: "SqliteHistory | InfluxHistory | None"
 ) -> int:
     """Run all parts until a signal comes or one dies; then flush, close, and say how it ended. Closes the history."""
-    live = LiveStates(settings)
+    vitals = Vitals(time.monotonic_ns, settings.watchdog.grace_s)
+    live = LiveStates(settings, vitals)
     flag = settings.data_dir / SESSION_FLAG
     # what InfluxDB has, Telegraf writes
-    recorder = Recorder(history, settings, lambda: touch(flag)) if isinstance(history, SqliteHistory) else None
+    recorder = Recorder(history, settings, lambda: touch(flag), vitals) if isinstance(history, SqliteHistory) else None
     keeper = Keeper(settings, history) if history is not None and settings.audit.enabled else None
     api, stream = Api(settings, live, history, recorder, keeper), Stream(Hub(live))
     page = settings.dashboard
     app = create_app(api, page.mqtt_websocket_port, stream=stream, door=door)
-    server = Server(configured(app, page.trusted_proxies, door.certificate))
+    config = configured(app, page.trusted_proxies, door.certificate)
+    server = Server(config, vitals, lambda: told(live, recorder, history))
     parts: dict[str, Callable[[], Awaitable[None]]] = {
         "page": lambda: server.serve([listener]),
         "live states": live.run,
@@ -117,12 +123,18 @@ async def serve(
     obey_signals(stop, door)
     log.info("the page: %s://%s:%s/", page.scheme, *listener.getsockname()[:2])
     address.leave(settings)
-    try:
-        return await supervise(parts, stop, lambda: finish(server, recorder))
-    finally:
-        address.forget(settings)
-        if history is not None:
-            await history.aclose()
+    with Watchdog(vitals) as watchdog:
+
+        async def end() -> None:
+            watchdog.stopping()
+            await finish(server, recorder)
+
+        try:
+            return await supervise(parts, stop, end)
+        finally:
+            address.forget(settings)
+            if history is not None:
+                await history.aclose()
 
 
 def obey_signals(stop: asyncio.Event, door: Door) -> None:
@@ -200,8 +212,33 @@ def touch(flag: Path) -> None:
         log.warning("%s: %s", flag, error.strerror)
 
 
+def told(live: LiveStates, recorder: Recorder | None, history: "SqliteHistory | InfluxHistory | None") -> str:
+    """How it goes, in one line."""
+    if recorder is not None:
+        store = recorder.store
+    else:
+        store = "off" if history is None else str(history.status().get("problem", "ok"))
+    return f"the page is served; broker {live.broker}, store {store}"
+
+
 class Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: the process has one place for them."""
+    """uvicorn without its own signal handlers: the process has one place for them. Each turn is a sign of life."""
+
+    def __init__(
+        self, config: uvicorn.Config, vitals: Vitals | None = None, status: Callable[[], str] = lambda: "served"
+    ) -> None:
+        super().__init__(config)
+        self._vitals = vitals
+        self._status = status
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second, once the page listens."""
+        if self._vitals is not None:
+            self._vitals.promise("page", TICK_S)
+            if counter % 10 == 0:
+                self._vitals.status = self._status()
+                self._vitals.ready = True
+        return await super().on_tick(counter)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

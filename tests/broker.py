@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bridge.brokerfiles import AclValues, BrokerValues, render, render_acl
@@ -17,6 +17,8 @@ PASSWORDS = {
     "bridge": "bridge-secret",
     "dashboard": "dashboard-secret",
     "telegraf": "telegraf-secret",
+    "homeassistant": "homeassistant-secret",
+    "operator": "operator-secret",
     "guest": "guest-secret",
 }
 
@@ -42,10 +44,11 @@ def free_ports(count: int) -> list[int]:
 
 
 class Broker:
-    """`with_users`: bridge, dashboard and guest with PASSWORDS and our access list; else anybody may do anything.
+    """`with_users`: everyone of PASSWORDS and our access list, and with `anonymous` also who has no name; else anybody
+    may do anything.
 
     `replace` changes lines of the configuration (`{"autosave_interval 30": "autosave_interval 1"}`); `acl` stands in
-    for our access list. The folder keeps the persistence over restarts.
+    for our access list, `passwords` for those. The folder keeps the persistence over restarts.
     """
 
     host = "127.0.0.1"
@@ -55,12 +58,16 @@ class Broker:
         folder: Path,
         *,
         with_users: bool = False,
+        anonymous: bool = False,
         prefix: str = "",
         acl: str | None = None,
+        passwords: Mapping[str, str] = PASSWORDS,
         replace: dict[str, str] | None = None,
     ) -> None:
         self.folder = folder
         self.with_users = with_users
+        self._anonymous = anonymous
+        self._passwords = passwords
         self.port, self.ws_port = free_ports(2)
         self._prefix = prefix
         self._acl = acl
@@ -70,7 +77,7 @@ class Broker:
     # --- who and where ------------------------------------------------------------------------------
     def credentials(self, name: str = "bridge") -> tuple[str | None, str | None]:
         """User and password, or (None, None) where anybody may connect."""
-        return (name, PASSWORDS[name]) if self.with_users else (None, None)
+        return (name, self._passwords[name]) if self.with_users else (None, None)
 
     @property
     def user(self) -> str | None:
@@ -165,6 +172,7 @@ class Broker:
                 system_user=getpass.getuser(),
                 password_file=self.folder / "passwords" if self.with_users else None,
                 acl_file=self.folder / "acl" if self.with_users else None,
+                anonymous=self._anonymous,
             )
         )
         for old, new in self.replace.items():
@@ -174,7 +182,7 @@ class Broker:
 
     def _write_users(self) -> None:
         passwords = self.folder / "passwords"
-        private(passwords, "".join(f"{name}:{secret}\n" for name, secret in PASSWORDS.items()))
+        private(passwords, "".join(f"{name}:{secret}\n" for name, secret in self._passwords.items()))
         subprocess.run([binary("mosquitto_passwd"), "-U", str(passwords)], check=True, capture_output=True)
         private(self.folder / "acl", self._acl or render_acl(AclValues(prefix=self._prefix)))
 

@@ -1,15 +1,13 @@
 """Mosquitto's files: filled in, safe against what would become an option, and taken by the real program."""
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from bridge.brokerfiles import AclValues, BrokerValues, folder, render, render_acl
 from bridge.errors import SettingsError
-from bridge.topics import REQUESTS, STATE_ROOTS, STREAM_ROOTS, Topics
-from tests.broker import Broker, binary, run_client
+from tests.broker import Broker, run_client
 
 
 def values(bind: str = "127.0.0.1", system_user: str = "nobody", password_file: Path | None = None) -> BrokerValues:
@@ -58,13 +56,6 @@ def test_a_missing_template_is_said_plainly(tmp_path: Path, monkeypatch: pytest.
         folder()
 
 
-@pytest.mark.parametrize("root", [*STREAM_ROOTS, *STATE_ROOTS])
-def test_every_topic_root_is_in_the_access_list_of_all_four(root: str) -> None:
-    acl = render_acl(AclValues(prefix="home/pi"))
-    assert acl.count(f"topic readwrite home/pi/{root}/#") == 1
-    assert acl.count(f"topic read home/pi/{root}/#") == 3
-
-
 @pytest.mark.real
 def test_mosquitto_takes_the_configuration_without_a_warning(guarded_broker: Broker) -> None:
     user, password = guarded_broker.credentials()
@@ -85,26 +76,3 @@ def test_both_listeners_are_on_loopback_only(broker: Broker) -> None:
     rows += [line.split() for line in Path("/proc/net/tcp6").read_text().splitlines()[1:]]
     addresses = {row[1] for row in rows if row[3] == "0A" and row[1].rpartition(":")[2] in wanted}
     assert addresses == {f"0100007F:{port}" for port in wanted}
-
-
-@pytest.mark.real
-def test_only_the_bridges_own_user_may_ask_for_what_makes_it_fetch(guarded_broker: Broker) -> None:
-    """Seen by what is delivered to the bridge."""
-    port = str(guarded_broker.port)
-
-    def publish(user: str, topic: str) -> None:
-        _, password = guarded_broker.credentials(user)
-        who = ["-p", port, "-u", user, "-P", str(password)]
-        run_client(["mosquitto_pub", *who, "-t", topic, "-m", user, "-q", "1", "-r"])
-
-    for user in ("guest", "dashboard", "bridge"):
-        for what in REQUESTS:
-            publish(user, f"{Topics(shard='2/3').request(what)}/{user}")  # each kept where no other one overwrites it
-    publish("dashboard", Topics().request("ledger"))
-    _, password = guarded_broker.credentials()
-    sub = [binary("mosquitto_sub"), "-p", port, "-u", "bridge", "-P", str(password), "-t", "tickbridge/request/#"]
-    told = subprocess.run([*sub, "-F", "%t %p", "-W", "2"], capture_output=True, text=True, timeout=20, check=False)
-    heard = {(topic, user) for topic, user in (line.split() for line in told.stdout.splitlines())}
-    allowed = {user: {topic.split("/")[2] for topic, said in heard if said == user} for _, user in heard}
-    assert allowed == {"dashboard": {"ledger", "gaps", "resend", "lost", "found"}, "bridge": set(REQUESTS)}
-    assert (Topics().request("ledger"), "dashboard") in heard

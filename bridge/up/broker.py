@@ -10,7 +10,7 @@ from bridge.brokerfiles import AclValues, BrokerValues, render, render_acl
 from bridge.errors import TickbridgeError
 from bridge.up.folder import make_writable, trouble, write_whole
 from bridge.up.plan import Plan
-from bridge.up.users import USERS, Users, write_password_file
+from bridge.up.users import PLACE, Users, write_password_file
 
 FOLDER, CONFIG, ACL, PASSWORDS = "mosquitto", "mosquitto.conf", "acl", "passwords"
 PLACES = (
@@ -43,7 +43,7 @@ def prepare(plan: Plan) -> Path:
     password_file = acl_file = None
     if plan.lan:
         password_file, acl_file = folder / PASSWORDS, folder / ACL
-        write_password_file(Users(plan.data_dir / USERS), password_file, find_program("mosquitto_passwd"))
+        write_password_file(Users(plan.data_dir / PLACE), password_file, find_program("mosquitto_passwd"))
         _write(acl_file, render_acl(AclValues(prefix=plan.settings.prefix)))
     values = BrokerValues(
         port=plan.ports.mqtt,

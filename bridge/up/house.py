@@ -12,6 +12,7 @@ from pathlib import Path
 from bridge.errors import TickbridgeError
 from bridge.loading import Loaded, options_as_texts
 from bridge.logs import configure
+from bridge.notify import forget
 from bridge.settings import Settings
 from bridge.up import plan as plans
 from bridge.up.broker import find_program, prepare
@@ -20,7 +21,7 @@ from bridge.up.folder import FolderLock, make_writable
 from bridge.up.plan import EVERYWHERE, LOOPBACK, Guest, Plan, Ports
 from bridge.up.ports import choose, lan_address
 from bridge.up.supervisor import Supervisor
-from bridge.up.users import PAGE, USERS, make_users
+from bridge.up.users import PAGE, PLACE, make_users
 from bridge.up.welcome import moved, welcome
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class Wish:
 
 def run(loaded: Loaded, sets: Sequence[str], wish: Wish) -> int:
     """Everything, until Ctrl-C; returns the exit code. Raises TickbridgeError if it cannot start."""
+    forget()
     settings = loaded.settings
     data_dir = (settings.data_dir / "demo" if wish.demo else settings.data_dir).absolute()
     make_writable(settings.data_dir)
@@ -82,7 +84,7 @@ def find_ports(settings: Settings, wish: Wish) -> Ports:
 
 
 def _with_users(plan: Plan) -> Plan:
-    users = make_users(plan.data_dir / USERS)
+    users = make_users(plan.data_dir / PLACE)
     secrets = {name: users.file(name) for name in ("bridge", "dashboard", PAGE)}
     return replace(plan, secrets=secrets, guest=Guest("guest", users.password("guest")))
 

@@ -7,11 +7,12 @@ import secrets
 import sys
 from pathlib import Path
 
+from bridge.access import USERS
 from bridge.brokerfiles import AclValues, BrokerValues, render, render_acl
 from bridge.errors import TickbridgeError
 from bridge.loading import load
 from bridge.up.folder import make_writable, trouble, write_whole
-from bridge.up.users import NAMES, PAGE, make_users
+from bridge.up.users import PAGE, make_users
 
 ALL = "all"
 TOKENS = {"telegraf": "telegraf.token", "dashboard": "dashboard.token", "grafana": "dashboard.token"}
@@ -25,7 +26,7 @@ OWNER, GROUP = 0o600, 0o640
 def hand_out(folder: Path, prefix: str) -> None:
     """Make what is missing and give every service its part. Raises FolderError, or SettingsError for the prefix."""
     users = make_users(folder / ALL)
-    known = {name: users.password(name) for name in NAMES}
+    known = {name: users.password(name) for name in USERS}
     _make_once(folder / ALL / GRAFANA)
     _write(folder / "mosquitto", broker_files(known, prefix))
     for name in ("bridge", "dashboard", "telegraf"):

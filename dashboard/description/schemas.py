@@ -131,7 +131,9 @@ SCHEMAS: dict[str, Schema] = {
         "properties": fields("missing_ranges lost_ranges", listed(OBJECT)),
         "required": ["missing_ranges", "lost_ranges"],
     },
-    "Well": told({"ok": FLAG, "store": TEXT, "broker": TEXT}, "ok", "only `ok` for who did not log in"),
+    "Well": told(
+        {"ok": FLAG, **fields("store broker proof", TEXT)}, "ok", "only `ok` for another machine that did not log in"
+    ),
     "Connect": told(
         {
             "mqtt": told({"port": WHOLE, "tls": FLAG, "user": TEXT, "password": TEXT}, "port tls"),

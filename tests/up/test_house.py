@@ -221,7 +221,7 @@ def test_lan_has_users_and_the_guest_may_only_read(start: Callable[..., House]) 
     stranger = [binary("mosquitto_sub"), "-p", str(house.mqtt), "-t", "#", "-W", "2"]
     assert subprocess.run(stranger, capture_output=True, timeout=10, check=False).returncode != 0
     secrets = [path for path in (house.folder / "users").iterdir()]
-    assert len(secrets) == 5
+    assert len(secrets) == 7
     assert all(path.stat().st_mode & 0o077 == 0 for path in secrets)
     commands = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert not any(path.read_text().strip() in commands for path in secrets)

@@ -41,7 +41,7 @@ def test_each_service_gets_its_own_and_no_more(folder: Path) -> None:
 def test_the_broker_knows_every_password_that_was_handed_out(folder: Path) -> None:
     hand_out(folder, "")
     users = dict(line.split(":") for line in (folder / "mosquitto" / "users").read_text().splitlines())
-    assert set(users) == {"bridge", "dashboard", "telegraf", "guest"}
+    assert set(users) == {"bridge", "dashboard", "telegraf", "homeassistant", "operator", "guest"}
     assert len(set(users.values())) == len(users)
     for name in ("bridge", "dashboard", "telegraf"):
         assert (folder / name / "password").read_text() == users[name]
