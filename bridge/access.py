@@ -2,7 +2,8 @@
 
 mosquitto/acl says the same in Mosquitto's words and docs/security.md in people's; tests hold both, and what a real
 Mosquitto delivers, against this table. Patterns are written as in mosquitto/acl: `${prefix}` is the setting `prefix`,
-`${discovery}` Home Assistant's root, and a user's role stands for its name.
+`${discovery}` the root of Home Assistant's discovery, `${birth}` where Home Assistant tells that it starts; a
+user's role stands for its name.
 """
 
 from collections.abc import Mapping
@@ -23,7 +24,7 @@ FETCHING = ("backfill", "cancel")
 """Requests that make the bridge fetch from an exchange, or stop that."""
 ANONYMOUS = "anonymous"
 """Whoever gives no name, where such are let in."""
-STATUS, CONFIG = "${discovery}/status", "${discovery}/device/+/config"
+BIRTH, CONFIG = "${birth}", "${discovery}/device/+/config"
 
 
 def _each(right: Right, *roots: str) -> dict[str, Right]:
@@ -39,10 +40,10 @@ def _may_ask(role: str, *requests: str) -> dict[str, Right]:
 ACCESS: Mapping[str, Rights] = {
     ANONYMOUS: _each("read", *ROOTS),
     # it reads what it published, too: its marker and health, and what `tickbridge` has to clear away
-    "bridge": _each("readwrite", *ROOTS, "tickbridge") | {CONFIG: "readwrite", STATUS: "read"},
+    "bridge": _each("readwrite", *ROOTS, "tickbridge") | {CONFIG: "readwrite", BIRTH: "read"},
     "dashboard": _each("read", *ROOTS) | _may_ask("dashboard", *(one for one in REQUESTS if one not in FETCHING)),
     "telegraf": _each("read", *STORED),
-    "homeassistant": _each("read", *ROOTS) | {"${discovery}/#": "read", STATUS: "readwrite"},
+    "homeassistant": _each("read", *ROOTS) | {"${discovery}/#": "read", BIRTH: "readwrite"},
     "operator": _each("read", *ROOTS) | _may_ask("operator", *REQUESTS),
     "guest": _each("read", *ROOTS),
 }

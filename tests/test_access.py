@@ -27,7 +27,9 @@ class Names:
 
     def __init__(self, prefix: str, discovery: str) -> None:
         self.topics = Topics(prefix)
-        self._values = {"prefix": self.topics.prefix, "discovery": discovery, **{role: role for role in USERS}}
+        self.birth = f"{discovery}/status"
+        own = {"prefix": self.topics.prefix, "discovery": discovery, "birth": self.birth}
+        self._values = own | {role: role for role in USERS}
 
     def fill(self, pattern: str) -> str:
         return re.sub(r"\$\{(\w+)\}", lambda found: self._values[found[1]], pattern)
@@ -172,7 +174,7 @@ async def test_each_user_hears_and_says_what_the_table_allows_and_nothing_else(
 ) -> None:
     names = Names(prefix, discovery)
     topics = names.topics_to_try()
-    acl = render_acl(AclValues(prefix=prefix, discovery=discovery))
+    acl = render_acl(AclValues(prefix=prefix, discovery=discovery, birth=names.birth))
     acl += f"\nuser {WITNESS}\ntopic readwrite #\ntopic read $SYS/#\n"
     broker = Broker(
         tmp_path / "m", with_users=True, anonymous=True, acl=acl, passwords={**PASSWORDS, WITNESS: "sees-all"}

@@ -27,6 +27,8 @@ from bridge.up.welcome import moved, welcome
 log = logging.getLogger(__name__)
 
 STOP_ORDER = ("bridge", "dashboard", "simulator", "mosquitto")
+RECORDER_SESSION = "recorder-session"
+"""Touched by the recorder whenever the broker has a session for it."""
 READY_S = 15.0
 FIRST_SESSION_S = 8.0
 """On the very first start the bridge waits so long for the recorder, so that nothing is published unheard."""
@@ -64,7 +66,7 @@ def run(loaded: Loaded, sets: Sequence[str], wish: Wish) -> int:
             seed=wish.seed,
             lock_fd=lock.fd,
         )
-        return asyncio.run(_live(_with_users(plan) if wish.lan else plan))
+        return asyncio.run(_live(_with_users(plan)))
 
 
 def find_ports(settings: Settings, wish: Wish) -> Ports:
@@ -84,9 +86,13 @@ def find_ports(settings: Settings, wish: Wish) -> Ports:
 
 
 def _with_users(plan: Plan) -> Plan:
-    users = make_users(plan.data_dir / PLACE)
+    folder = plan.data_dir / PLACE
+    if not folder.exists():
+        # a session from before there were users hears nothing while its owner is away: the bridge waits for a new one
+        (plan.data_dir / RECORDER_SESSION).unlink(missing_ok=True)
+    users = make_users(folder)
     secrets = {name: users.file(name) for name in ("bridge", "dashboard", PAGE)}
-    return replace(plan, secrets=secrets, guest=Guest("guest", users.password("guest")))
+    return replace(plan, secrets=secrets, guest=Guest("guest", users.password("guest")) if plan.lan else None)
 
 
 async def _live(plan: Plan) -> int:
@@ -120,7 +126,7 @@ async def _start(plan: Plan, supervisor: Supervisor) -> None:
     if plan.demo:
         simulator = supervisor.start(plans.simulator(plan))
         await supervisor.listening(simulator, LOOPBACK, (plan.ports.kucoin, plan.ports.binance), READY_S)
-    flag = plan.data_dir / "recorder-session"
+    flag = plan.data_dir / RECORDER_SESSION
     known = _touched(flag)
     supervisor.also(_save_sessions(flag, mosquitto), "save sessions")
     page = supervisor.start(plans.dashboard(plan))

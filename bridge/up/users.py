@@ -1,4 +1,4 @@
-"""The broker's users when it is open to the network: made once, each in a file of its own that only we can read."""
+"""The broker's users: made once, each in a file of its own that only we can read."""
 
 import secrets
 import subprocess
