@@ -17,13 +17,14 @@ SETTINGS_ARE_WRONG = frozenset({2})
 
 @dataclass(frozen=True)
 class Ports:
-    """Where the parts listen; the simulator's only in a demo."""
+    """Where the parts listen; the simulator's only in a demo, encrypted MQTT (`mqtts`) only with a certificate."""
 
     mqtt: int
     websocket: int
     page: int
     kucoin: int = 0
     binance: int = 0
+    mqtts: int = 0
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def dashboard(plan: Plan) -> Recipe:
             "dashboard.host": plan.host,
             "dashboard.port": str(plan.ports.page),
             "dashboard.mqtt_websocket_port": str(plan.ports.websocket),
+            "dashboard.mqtt_websocket_tls": str(bool(plan.ports.mqtts)).lower(),
             "dashboard.mqtt_user": guest.user if guest else "",
             "dashboard.mqtt_password": guest.password if guest else "",
             **_page_password(plan),
