@@ -108,7 +108,7 @@ class _Asking:
         self._client = client
         self._settings = settings
         self._names = Topics(settings.prefix, settings.shard)
-        self._answers = f"{self._names.answer_root()}backfill-{uuid4().hex[:12]}"
+        self._answers = self._names.answers(settings.broker.user, f"backfill-{uuid4().hex[:12]}")
 
     async def follow(self, wish: Wish) -> str:
         await self._client.subscribe(self._answers, qos=1)
@@ -164,7 +164,7 @@ class _Asking:
 
     def _nobody(self) -> str:
         broker = self._settings.broker
-        user = f", and may the user {broker.user} ask for it (the bridge's own may)" if broker.user else ""
+        user = f", and may the user {broker.user} ask for it (operator and bridge may)" if broker.user else ""
         where = f"{broker.host}:{broker.port}"
         return f"no bridge answers at {where}: is `tickbridge run` (or `up`) running, with these settings{user}?"
 

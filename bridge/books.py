@@ -20,6 +20,7 @@ from bridge.outbox import Outbox
 from bridge.streams import Streams
 from bridge.topics import INTERVALS_NS, Gap, Topics, Trouble
 from bridge.troubles import Troubles
+from bridge.vitals import Vitals
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -49,6 +50,7 @@ class Books(Struct):
     troubles: Troubles
     jobs: Jobs
     coverage: Coverage
+    vitals: Vitals
     trouble: str | None = None
     """Why the ledger's file cannot be used now."""
     gaps_changed: bool = False
@@ -143,6 +145,7 @@ class Books(Struct):
         """Write what has changed, in time, until cancelled."""
         due_ns = 0
         while True:
+            self.vitals.promise("ledger", GAPS_S)
             await asyncio.sleep(GAPS_S)
             mono = self.clock.monotonic_ns()
             if self.gaps_changed or mono >= due_ns:

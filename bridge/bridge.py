@@ -27,6 +27,7 @@ from bridge.streams import Streams
 from bridge.topics import Gap, State, Topics, Trouble
 from bridge.troubles import Troubles
 from bridge.venue import Shared, Venue
+from bridge.vitals import Vitals
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class Bridge:
         self.ledger = ledger
         self.names = Topics(settings.prefix, settings.shard)
         self.clock = Clock(settings.clock.sync)
+        self.vitals = Vitals(self.clock.monotonic_ns, settings.watchdog.grace_s)
         self.outbox = Outbox(settings.outbox.bytes, settings.outbox.keep_s)
         self.states = States(self.names.health(BRIDGE))
         self.streams = Streams(self.outbox, self._wake)
@@ -59,7 +61,7 @@ class Bridge:
         self.pulse = Pulse(self.clock.monotonic_ns, settings.feed.stall_s)
         self.identity = Identity(self.streams, self.clock, self._bridge_figures)
         client = f"{settings.instance}-bridge{settings.shard.replace('/', '-')}"
-        parts = (self.names, self.outbox, self.states, self.clock, self.identity)
+        parts = (self.names, self.outbox, self.states, self.clock, self.identity, self.vitals)
         self.publisher = Publisher(settings.broker, client, *parts)
         self.troubles = Troubles(self.streams, self.names.errors(BRIDGE))
         self.jobs = Jobs(self.names, self._put, self.states.remove, self.clock.monotonic_ns)
@@ -76,6 +78,7 @@ class Bridge:
             self.troubles,
             self.jobs,
             self.past.coverage,
+            self.vitals,
         )
         self._children: dict[str, Any] | None = None
         self._since_ns = self.clock.monotonic_ns()
@@ -100,7 +103,7 @@ class Bridge:
     def tasks(self) -> dict[str, Coroutine[Any, Any, None]]:
         """What must run for as long as the bridge does, by name."""
         client = f"{self.settings.instance}-requests{self.settings.shard.replace('/', '-')}"
-        requests = Requests(self.settings.broker, client, self.names, self._desk(), self.ledger)
+        requests = Requests(self.settings.broker, client, self.names, self._desk(), self.ledger, self.vitals)
         works: dict[str, Coroutine[Any, Any, None]] = {
             "publisher": self.publisher.run(),
             "requests": requests.run(),
@@ -162,6 +165,7 @@ class Bridge:
             jobs=self.jobs,
             backfills=self.backfills,
             folder=self.settings.data_dir / "bridge" / "catalogues",
+            vitals=self.vitals,
         )
         for name, kind in EXCHANGES.items():
             settings = getattr(self.settings.exchanges, name)
@@ -195,6 +199,7 @@ class Bridge:
         while True:
             for venue in self.venues:
                 venue.flush()
+            self.vitals.promise("flush", FLUSH_S)
             await asyncio.sleep(FLUSH_S)
 
     async def _tend(self) -> None:
@@ -221,6 +226,7 @@ class Bridge:
                 self._compare_clocks(now_ns)
                 self._children = await asyncio.to_thread(children, self.settings.data_dir)
                 self._put(State(self.names.health(BRIDGE), self._render_health, qos=1, expiry_s=HEALTH_EXPIRY_S))
+            self._tell_vitals()
             await asyncio.sleep(TEND_S)
 
     def _compare_clocks(self, now_ns: int) -> None:
@@ -266,6 +272,14 @@ class Bridge:
                 if (ended := self.gaps.close(gap.id, now_ns, now_ns)) is not None:
                     self.books.tell(ended)
 
+    def _tell_vitals(self) -> None:
+        feeds = ", ".join(f"{venue.kind.name} {venue.status().status}" for venue in self.venues)
+        figures = self.publisher.figures
+        broker = "connected" if figures.connected else f"away ({figures.reason})"
+        self.vitals.status = f"{feeds or 'no exchange'}; broker {broker}, {self.outbox.unacknowledged} waiting"
+        self.vitals.promise("tend", TEND_S)
+        self.vitals.ready = True
+
     # --- health -------------------------------------------------------------------------------------
     def _render_health(self, now_ns: int) -> bytes:
         return self.identity.bridge_health("online", self.publisher.connection, now_ns)
@@ -294,6 +308,7 @@ class Bridge:
             "clock_differs": sorted(self._differing) or None,
             "demo": self.settings.demo or None,
             "children": self._children,
+            "stuck": [one.who for one in self.vitals.stuck()] or None,
         }
 
 

@@ -19,8 +19,8 @@ Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Days = Annotated[int, Field(ge=0, le=36_500)]
 Level = Literal["debug", "info", "warning", "error"]
 Secret = Annotated[str | None, Field(repr=False)]
-AUTOSAVE_S = 30.0
-"""mosquitto.conf's autosave_interval: a killed broker forgets so much. The outbox must reach back twice that."""
+AUTOSAVE_S = 30
+"""Seconds between two saves of our brokers, unless told otherwise."""
 MAX_PREFIX = 100
 MAX_SECRET_BYTES = 4096
 
@@ -127,7 +127,15 @@ class Outbox(Section):
     """The log of stream messages: how much and how long it remembers."""
 
     bytes: Annotated[int, Field(ge=1_000_000)] = 64 * 1024 * 1024
-    keep_s: Annotated[float, Field(ge=2 * AUTOSAVE_S, le=86_400)] = 90.0
+    keep_s: Annotated[float, Field(ge=2, le=86_400)] = 90.0
+    autosave_s: Annotated[int, Field(ge=1, le=3600)] = AUTOSAVE_S
+
+    @model_validator(mode="after")
+    def _reaches_back(self) -> Self:
+        """A broker killed outright forgets what came since its last save, and one save may have failed."""
+        if self.keep_s < 2 * self.autosave_s:
+            raise ValueError("needs keep_s of at least 2 * autosave_s: else what a killed broker forgets is gone")
+        return self
 
 
 Symbols = tuple[Annotated[str, AfterValidator(_symbol)], ...]
@@ -268,6 +276,12 @@ class Audit(Section):
     reach_s: Annotated[float, Field(ge=60, le=86_400)] = 600.0
 
 
+class Watchdog(Section):
+    """When a part of ours that does not move is taken to be stuck."""
+
+    grace_s: Annotated[float, Field(ge=1, le=600)] = 30.0
+
+
 class Log(Section):
     """`level` for all, `areas` for single ones (`{"bridge.session": "debug"}`); `to` terminal, file or journal."""
 
@@ -297,4 +311,5 @@ class Settings(Section):
     history: History = History()
     influx: Influx = Influx()
     audit: Audit = Audit()
+    watchdog: Watchdog = Watchdog()
     log: Log = Log()

@@ -59,6 +59,15 @@ def audit(options: argparse.Namespace, loaded: Loaded) -> int:
     return run(loaded.settings, Wish(**times, **{name: getattr(options, name) for name in named}))
 
 
+def healthy(options: argparse.Namespace, loaded: Loaded) -> int:
+    from dashboard.healthy.verb import PARTS, Wish, run
+
+    parts = PARTS if options.only is None else (options.only,)
+    return run(
+        loaded.settings, Wish(options.wait, options.json, options.exchanges_may_fail, parts, _named_broker(options))
+    )
+
+
 def symbols(options: argparse.Namespace, loaded: Loaded) -> int:
     from bridge.logs import configure
     from bridge.search import search
@@ -97,6 +106,11 @@ def _tokens_dir(options: argparse.Namespace, loaded: Loaded) -> Path:
     return folder or loaded.settings.data_dir / "influx"
 
 
+def _named_broker(options: argparse.Namespace) -> bool:
+    """Whether the command line says where the broker is."""
+    return any(one.partition("=")[0].strip().lower().startswith("broker.") for one in options.sets)
+
+
 def backfill(options: argparse.Namespace, loaded: Loaded) -> int:
     import time
 
@@ -110,8 +124,7 @@ def backfill(options: argparse.Namespace, loaded: Loaded) -> int:
     except ValueError as error:
         raise SettingsError(str(error)) from error
     symbols = tuple(symbol.upper() for symbol in options.symbols)
-    typed = any(one.partition("=")[0].strip().lower().startswith("broker.") for one in options.sets)
-    near = None if typed else beside(loaded.settings, BRIDGE_FILE)
+    near = None if _named_broker(options) else beside(loaded.settings, BRIDGE_FILE)
     ways = [loaded.settings] if near in (None, loaded.settings) else [near, loaded.settings]
     print(run(ways, Wish(options.exchange, symbols, from_ns, to_ns, options.interval, options.again)))
     return OK

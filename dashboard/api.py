@@ -167,6 +167,8 @@ class Api:
         well = self._recorder is None or status["store"] == "ok"
         broker = self._live.broker if status.get("broker", "ok") == "ok" else status["broker"]
         told = {"ok": well, "store": status["store"], "broker": broker}
+        if self._keeper is not None:
+            told["proof"] = self._keeper.state
         return document(told, 200 if well else 503)
 
     async def connect(self, request: Request) -> Response:

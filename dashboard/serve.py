@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 import socket
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from starlette.applications import Starlette
 
 from bridge.errors import SettingsError, StoreError
 from bridge.settings import Settings
+from bridge.vitals import Vitals
+from bridge.watchdog import Watchdog
 from dashboard.api import Api
 from dashboard.app import create_app
 from dashboard.audit import address
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 FLUSH_S = 2.0
 """How long a stop may wait for the last commit; what it does not store, the broker keeps."""
 CLOSE_S = 1.0
+TICK_S = 0.1
 FAILED = 1
 WRONG_SETTINGS = 2
 TASK_DIED = 3
@@ -83,13 +87,15 @@ def bind(host: str, port: int) -> socket.socket:
 
 async def serve(settings: Settings, listener: socket.socket, history: "SqliteHistory | InfluxHistory | None") -> int:
     """Run all parts until a signal comes or one dies; then flush, close, and say how it ended. Closes the history."""
-    live = LiveStates(settings)
+    vitals = Vitals(time.monotonic_ns, settings.watchdog.grace_s)
+    live = LiveStates(settings, vitals)
     flag = settings.data_dir / SESSION_FLAG
     # what InfluxDB has, Telegraf writes
-    recorder = Recorder(history, settings, lambda: touch(flag)) if isinstance(history, SqliteHistory) else None
+    recorder = Recorder(history, settings, lambda: touch(flag), vitals) if isinstance(history, SqliteHistory) else None
     keeper = Keeper(settings, history) if history is not None and settings.audit.enabled else None
     api, stream = Api(settings, live, history, recorder, keeper), Stream(Hub(live))
-    server = Server(configured(create_app(api, settings.dashboard.mqtt_websocket_port, stream=stream)))
+    app = create_app(api, settings.dashboard.mqtt_websocket_port, stream=stream)
+    server = Server(configured(app), vitals, lambda: told(live, recorder, history))
     parts: dict[str, Callable[[], Awaitable[None]]] = {
         "page": lambda: server.serve([listener]),
         "live states": live.run,
@@ -108,12 +114,18 @@ async def serve(settings: Settings, listener: socket.socket, history: "SqliteHis
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     log.info("the page: http://%s:%s/", *listener.getsockname()[:2])
     address.leave(settings)
-    try:
-        return await supervise(parts, stop, lambda: finish(server, recorder))
-    finally:
-        address.forget(settings)
-        if history is not None:
-            await history.aclose()
+    with Watchdog(vitals) as watchdog:
+
+        async def end() -> None:
+            watchdog.stopping()
+            await finish(server, recorder)
+
+        try:
+            return await supervise(parts, stop, end)
+        finally:
+            address.forget(settings)
+            if history is not None:
+                await history.aclose()
 
 
 async def supervise(
@@ -177,8 +189,33 @@ def touch(flag: Path) -> None:
         log.warning("%s: %s", flag, error.strerror)
 
 
+def told(live: LiveStates, recorder: Recorder | None, history: "SqliteHistory | InfluxHistory | None") -> str:
+    """How it goes, in one line."""
+    if recorder is not None:
+        store = recorder.store
+    else:
+        store = "off" if history is None else str(history.status().get("problem", "ok"))
+    return f"the page is served; broker {live.broker}, store {store}"
+
+
 class Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: the process has one place for them."""
+    """uvicorn without its own signal handlers: the process has one place for them. Each turn is a sign of life."""
+
+    def __init__(
+        self, config: uvicorn.Config, vitals: Vitals | None = None, status: Callable[[], str] = lambda: "served"
+    ) -> None:
+        super().__init__(config)
+        self._vitals = vitals
+        self._status = status
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second, once the page listens."""
+        if self._vitals is not None:
+            self._vitals.promise("page", TICK_S)
+            if counter % 10 == 0:
+                self._vitals.status = self._status()
+                self._vitals.ready = True
+        return await super().on_tick(counter)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -21,6 +21,7 @@ from bridge.simulator import Simulator
 from bridge.streams import Streams
 from bridge.topics import Gap, State, Topics
 from bridge.venue import Shared, Venue
+from bridge.vitals import Vitals
 
 BRISK = Feed(
     connect_timeout_s=3, proof_s=2.5, ping_s=1, pong_s=1, silence_s=4, backoff_first_s=0.1, backoff_most_s=0.5,
@@ -71,6 +72,7 @@ class Rig:
             jobs=self.jobs,
             backfills=self.backfills,
             folder=folder,
+            vitals=Vitals(self.clock.monotonic_ns, 30),
         )
         self.venues = {
             name: Venue(kind, ExchangeSettings(symbols=SYMBOLS, **hosts[name], **exchange), shared)

@@ -9,13 +9,14 @@ from bridge.backoff import Backoff
 from bridge.errors import SettingsError
 from bridge.mqtt.connection import MARKER_WAIT_S, Connection
 from bridge.mqtt.figures import Figures
-from bridge.mqtt.parts import Clock, Identity, Parts
+from bridge.mqtt.parts import PUBLISHER, Clock, Identity, Parts
 from bridge.mqtt.suspects import Suspects
 from bridge.mqtt.told import Login
 from bridge.outbox import Outbox
 from bridge.settings import Broker
 from bridge.states import States
 from bridge.topics import Topics
+from bridge.vitals import Vitals
 
 log = logging.getLogger(__name__)
 
@@ -45,10 +46,13 @@ class Publisher:
         states: States,
         clock: Clock,
         identity: Identity,
+        vitals: Vitals | None = None,
     ) -> None:
         self.figures = Figures()
         self._settings = settings
-        self._parts = Parts(client_id, topics, outbox, states, clock, identity, self.figures, Suspects())
+        self._vitals = vitals or Vitals(clock.monotonic_ns, 0.0)
+        parts = (topics, outbox, states, clock, identity, self.figures, Suspects(), self._vitals)
+        self._parts = Parts(client_id, *parts)
         self._tls = tls_context(settings)
         settings.secret()
         self._connection: Connection | None = None
@@ -106,6 +110,7 @@ class Publisher:
         """One connection from dial to end; the reason why it ended or never was."""
         self.figures.connection += 1
         self._at_once = False
+        self._vitals.promise(PUBLISHER, 2 * self._settings.connect_timeout_s + MARKER_WAIT_S)
         try:
             connection = self._connection = Connection(
                 self._parts, self._settings, self._login(), self.figures.connection
@@ -121,6 +126,7 @@ class Publisher:
         finally:
             self.figures.connected = False
             connection.end("given up")
+            self._vitals.promise(PUBLISHER, 0.0)
 
     async def _serve(self, connection: Connection) -> str:
         settings = self._settings
@@ -159,6 +165,7 @@ class Publisher:
         self.figures.reason = reason
 
     async def _wait(self, seconds: float) -> None:
+        self._vitals.promise(PUBLISHER, seconds)
         try:
             async with timeout(seconds):
                 await self._pause.wait()

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 import ssl
+import time
 from typing import Any, cast
 
 import aiomqtt
@@ -18,6 +19,7 @@ from bridge.requests.desk import Answer, Desk, Past
 from bridge.requests.wanted import BadRequest, read
 from bridge.settings import Broker
 from bridge.topics import CONTENT_TYPE, MAX_TOPIC_BYTES, Topics
+from bridge.vitals import Vitals
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +32,9 @@ BACKOFF_MOST_S = 60.0
 STEADY_S = 30.0
 """A connection that lived so long earns a fast retry; two bridges of one name throw each other out at once."""
 WARN_EVERY_S = 60.0
+HANDLE_S = 60.0
+"""An answer of many pages, read from a slow disk."""
+REQUESTS = "requests"
 FAILED = 0x80
 READING = frozenset({"ledger", "gaps"})
 """Requests that do nothing but answer."""
@@ -54,12 +59,21 @@ class Requests:
     Raises SettingsError if the password's file cannot be read. `counts`: of requests, beside the desk's.
     """
 
-    def __init__(self, broker: Broker, client_id: str, names: Topics, desk: Desk, past: Past) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        client_id: str,
+        names: Topics,
+        desk: Desk,
+        past: Past,
+        vitals: Vitals | None = None,
+    ) -> None:
         self._broker = broker
         self._client_id = client_id
         self._names = names
         self._desk = desk
         self._past = past
+        self._vitals = vitals or Vitals(time.monotonic_ns, 0.0)
         self._password = broker.secret()
         self._what = {names.request(what): what for what in topics.REQUESTS}
         self._trouble = ""
@@ -79,18 +93,24 @@ class Requests:
                 self._away(str(error))
             if loop.time() - began_s > STEADY_S:
                 backoff.reset()
-            await asyncio.sleep(backoff.next())
+            delay_s = backoff.next()
+            self._vitals.promise(REQUESTS, delay_s)
+            await asyncio.sleep(delay_s)
 
     async def _serve(self) -> None:
         """One connection, until it breaks."""
         inbox = Inbox()
+        self._vitals.promise(REQUESTS, 3 * self._broker.connect_timeout_s)
         try:
             async with self._client(inbox) as client:
                 await self._subscribe(client)
                 self._back()
                 _heed_cancel()
+                self._vitals.rest(REQUESTS)
                 async for message in client.messages:
+                    self._vitals.promise(REQUESTS, HANDLE_S)
                     await self._handle(client, message)
+                    self._vitals.rest(REQUESTS)
                     _heed_cancel()
         finally:
             self.counts["dropped"] += inbox.dropped

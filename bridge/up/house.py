@@ -12,6 +12,7 @@ from pathlib import Path
 from bridge.errors import TickbridgeError
 from bridge.loading import Loaded, options_as_texts
 from bridge.logs import configure
+from bridge.notify import forget
 from bridge.settings import Settings
 from bridge.up import plan as plans
 from bridge.up.broker import find_program, prepare
@@ -20,12 +21,14 @@ from bridge.up.folder import FolderLock, make_writable
 from bridge.up.plan import EVERYWHERE, LOOPBACK, Guest, Plan, Ports
 from bridge.up.ports import choose, lan_address
 from bridge.up.supervisor import Supervisor
-from bridge.up.users import USERS, make_users
+from bridge.up.users import PLACE, make_users
 from bridge.up.welcome import moved, welcome
 
 log = logging.getLogger(__name__)
 
 STOP_ORDER = ("bridge", "dashboard", "simulator", "mosquitto")
+RECORDER_SESSION = "recorder-session"
+"""Touched by the recorder whenever the broker has a session for it."""
 READY_S = 15.0
 FIRST_SESSION_S = 8.0
 """On the very first start the bridge waits so long for the recorder, so that nothing is published unheard."""
@@ -45,6 +48,7 @@ class Wish:
 
 def run(loaded: Loaded, sets: Sequence[str], wish: Wish) -> int:
     """Everything, until Ctrl-C; returns the exit code. Raises TickbridgeError if it cannot start."""
+    forget()
     settings = loaded.settings
     data_dir = (settings.data_dir / "demo" if wish.demo else settings.data_dir).absolute()
     make_writable(settings.data_dir)
@@ -62,7 +66,7 @@ def run(loaded: Loaded, sets: Sequence[str], wish: Wish) -> int:
             seed=wish.seed,
             lock_fd=lock.fd,
         )
-        return asyncio.run(_live(_with_users(plan) if wish.lan else plan))
+        return asyncio.run(_live(_with_users(plan)))
 
 
 def find_ports(settings: Settings, wish: Wish) -> Ports:
@@ -82,9 +86,13 @@ def find_ports(settings: Settings, wish: Wish) -> Ports:
 
 
 def _with_users(plan: Plan) -> Plan:
-    users = make_users(plan.data_dir / USERS)
+    folder = plan.data_dir / PLACE
+    if not folder.exists():
+        # a session from before there were users hears nothing while its owner is away: the bridge waits for a new one
+        (plan.data_dir / RECORDER_SESSION).unlink(missing_ok=True)
+    users = make_users(folder)
     secrets = {name: users.file(name) for name in ("bridge", "dashboard")}
-    return replace(plan, secrets=secrets, guest=Guest("guest", users.password("guest")))
+    return replace(plan, secrets=secrets, guest=Guest("guest", users.password("guest")) if plan.lan else None)
 
 
 async def _live(plan: Plan) -> int:
@@ -118,7 +126,7 @@ async def _start(plan: Plan, supervisor: Supervisor) -> None:
     if plan.demo:
         simulator = supervisor.start(plans.simulator(plan))
         await supervisor.listening(simulator, LOOPBACK, (plan.ports.kucoin, plan.ports.binance), READY_S)
-    flag = plan.data_dir / "recorder-session"
+    flag = plan.data_dir / RECORDER_SESSION
     known = _touched(flag)
     supervisor.also(_save_sessions(flag, mosquitto), "save sessions")
     page = supervisor.start(plans.dashboard(plan))

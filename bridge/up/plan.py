@@ -35,7 +35,10 @@ class Guest:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything the children's environments are made of. `secrets`: each user's password file, with --lan."""
+    """Everything the children's environments are made of. `secrets`: each child's password file at the broker.
+
+    `guest`: whom the page connects as; without one it needs no name, nor do other clients on this machine.
+    """
 
     settings: Settings
     file: Path | None
@@ -90,17 +93,16 @@ def broker(plan: Plan, command: tuple[str, ...]) -> Recipe:
 
 
 def _ours(plan: Plan, name: str, verb: str, own: Mapping[str, str]) -> Recipe:
-    """`name` is also the broker's user, where there are users."""
-    secret = plan.secrets.get(name)
+    """`name` is also the broker's user."""
     texts = {
         **plan.texts,
         "data_dir": str(plan.data_dir),
         "log.to": "journal",  # its lines then carry their level, and `up` writes them where the user wants them
         "broker.host": LOOPBACK,
         "broker.port": str(plan.ports.mqtt),
-        "broker.user": name if secret else "",
+        "broker.user": name,
         "broker.password": "",
-        "broker.password_file": str(secret or ""),
+        "broker.password_file": str(plan.secrets[name]),
         "broker.tls": "false",
         "broker.ca_file": "",
         **(_simulated(plan) if plan.demo else {}),

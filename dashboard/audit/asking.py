@@ -196,7 +196,7 @@ async def asking(settings: Settings, name: str) -> AsyncIterator[Asking]:
     """A connection of its own, as `<instance>-<name>`. Raises BrokerLost."""
     names = Topics(settings.prefix, settings.shard)
     identifier = f"{settings.instance}-{name}{settings.shard.replace('/', '-')}"
-    answers = f"{names.answer_root()}{identifier}"
+    answers = names.answers(settings.broker.user, identifier)
     try:
         async with passing_client(settings.broker, identifier, Inbox()) as client:
             await client.subscribe(answers, 1)

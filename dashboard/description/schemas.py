@@ -121,7 +121,7 @@ SCHEMAS: dict[str, Schema] = {
         "properties": fields("missing_ranges lost_ranges", listed(OBJECT)),
         "required": ["missing_ranges", "lost_ranges"],
     },
-    "Well": told({"ok": FLAG, "store": TEXT, "broker": TEXT}, "ok store broker"),
+    "Well": told({"ok": FLAG, "store": TEXT, "broker": TEXT, "proof": TEXT}, "ok store broker"),
     "Connect": told(
         {
             "mqtt": told({"port": WHOLE, "tls": FLAG, "user": TEXT, "password": TEXT}, "port tls"),

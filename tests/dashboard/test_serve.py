@@ -106,7 +106,7 @@ async def test_a_stop_commits_what_is_in_memory_within_three_seconds(broker: Bro
     settings, market = settings_for(tmp_path, broker.port, commit_s=1000), Market(broker)
     with started(settings) as process:
         await until(process.answers, "it runs")
-        assert (tmp_path / "recorder-session").exists()
+        await until((tmp_path / "recorder-session").exists, "the broker knows the recorder")
         await market.publish(1000)
         await until(lambda: _stored(process, market), "all heard")
         began = time.monotonic()

@@ -12,7 +12,7 @@ from tests.broker import Broker
 from tests.cable import Cable
 from tests.storage.world import COMPLETE, MISSING, RATE, UNDER_LOAD_S, UNPROVEN, World, world
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(400)]
 
 AWAY_S = 3.0
 WAITING = 300_000
@@ -79,7 +79,7 @@ async def test_mosquitto_killed_while_telegraf_is_away_loses_nothing(running: Wo
 
 
 async def test_mosquitto_killed_before_it_saved_telegrafs_session_loses_nothing(broker: Broker, tmp_path: Path) -> None:
-    async with world(broker, tmp_path / "data", AUDIT__SETTLE_S=5) as made:
+    async with world(broker, tmp_path / "data") as made:
         made.broker.kill9()
         made.broker.start()
         # a topic's last message is known to be lost only by what others told long after it: not once all is silent

@@ -142,7 +142,7 @@ class World:
             assert monotonic() < deadline, f"{before} prices stored, and no {more} more within {within_s} s"
             await asyncio.sleep(0.5)
 
-    async def proven(self, until_ns: int, within_s: float = 120.0) -> None:
+    async def proven(self, until_ns: int, within_s: float = 180.0) -> None:
         """Wait until the continuous audit has proven all that was published before this time."""
         await self.until(
             lambda told: told.get("proof", {}).get("complete_until_ns", 0) >= until_ns, "that is proven", within_s

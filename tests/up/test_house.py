@@ -1,5 +1,6 @@
 """`tickbridge up` and `demo` as a person starts them: real Mosquitto, real children, real signals."""
 
+import asyncio
 import json
 import os
 import re
@@ -14,10 +15,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import aiomqtt
 import pytest
 
+from bridge.access import USERS
 from bridge.errors import TickbridgeError
 from bridge.up import broker
+from bridge.up.users import make_users
 from tests.broker import binary, free_ports
 from tests.up.processes import gone
 
@@ -209,17 +213,52 @@ def test_lan_has_users_and_the_guest_may_only_read(start: Callable[..., House]) 
     stranger = [binary("mosquitto_sub"), "-p", str(house.mqtt), "-t", "#", "-W", "2"]
     assert subprocess.run(stranger, capture_output=True, timeout=10, check=False).returncode != 0
     secrets = [path for path in (house.folder / "users").iterdir()]
-    assert len(secrets) == 4
+    assert len(secrets) == 6
     assert all(path.stat().st_mode & 0o077 == 0 for path in secrets)
     commands = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert not any(path.read_text().strip() in commands for path in secrets)
 
 
-def test_passwords_are_made_once(start: Callable[..., House]) -> None:
-    first = start("demo", ["--lan"]).up()
-    before = re.findall(r"password (\w+)", first.told())
-    first.stop()
-    assert re.findall(r"password (\w+)", start("demo", ["--lan"]).up().told()) == before
+async def test_on_this_machine_anybody_reads_and_nobody_without_a_password_publishes(
+    start: Callable[..., House],
+) -> None:
+    """Not even a web site, which reaches the websockets through the browser of whoever looks at it."""
+    house = await asyncio.to_thread(lambda: start().up())
+    assert (await asyncio.to_thread(house.hear, "latest/kucoin/BTC-USDT"))["stale"] is False
+    forged = ("prices/kucoin/BTC-USDT", "latest/kucoin/BTC-USDT", "health/bridge", "tickbridge/request/backfill")
+    told: list[tuple[str, bytes]] = []
+
+    async def hear(stranger: aiomqtt.Client) -> None:
+        async for message in stranger.messages:
+            told.append((str(message.topic), bytes(message.payload)))
+            if message.payload == b"end":
+                return
+
+    v5 = aiomqtt.ProtocolVersion.V5
+    site = {"Origin": "https://example.org"}
+    password = (house.folder / "users" / "bridge.password").read_text().strip()
+    at = ("127.0.0.1", house.websocket)
+    async with (
+        asyncio.timeout(START_S),
+        aiomqtt.Client(*at, transport="websockets", websocket_headers=site, protocol=v5) as stranger,
+        aiomqtt.Client("127.0.0.1", house.mqtt, username="bridge", password=password, protocol=v5) as bridge,
+    ):
+        await stranger.subscribe("#", 1)
+        for topic in forged:
+            await stranger.publish(topic, "forged", qos=1)
+        await bridge.publish("errors/test", "end", qos=1)
+        await hear(stranger)
+    assert ("errors/test", b"end") in told
+    assert [topic for topic, payload in told if payload == b"forged"] == []
+    assert [topic for topic, _ in told if topic.startswith("tickbridge/")] == []
+
+
+def test_passwords_are_made_once(tmp_path: Path) -> None:
+    users = make_users(tmp_path)
+    before = {name: users.password(name) for name in USERS}
+    assert len(set(before.values())) == len(USERS)
+    again = make_users(tmp_path)
+    assert {name: again.password(name) for name in USERS} == before
 
 
 def test_unwritable_folder_is_one_line_with_the_cure(tmp_path: Path, start: Callable[..., House]) -> None:
