@@ -5,12 +5,15 @@ import json
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from bridge.brokerfiles import Tls
 from dashboard.web.build import node_program
-from tests.broker import Broker
+from tests.authority import Authority
+from tests.broker import Broker, free_ports
 from tests.clients.snippets import blocks
 from tests.clients.world import PRICE, SYMBOL, Client, Clients, bash, living, until
 from tests.page_feed import Feed, repeated
@@ -83,14 +86,22 @@ async def a_stale_message_is_never_shown(broker: Broker, all_: list[Client]) -> 
     assert not any(stale in one.said for one in all_)
 
 
-async def test_the_lines_for_looking_show_something_and_the_bridge_is_missed(
-    clients: Clients, guarded_broker: Broker, tmp_path: Path
-) -> None:
-    async with living(guarded_broker, tmp_path) as (_, bridge):
-        for line in blocks()["sh"].replace("BTC-USDT", SYMBOL).splitlines():
-            shown = await asyncio.to_thread(clients.run, bash(), "-c", f"{line} -C 1 -W 10")
-            assert json.loads(shown.stdout[shown.stdout.index("{") :]), shown
-        assert clients.run(bash(), "online.sh").returncode == 0
-        bridge.send_signal(signal.SIGKILL)
-        bridge.wait(10)
-        await until(lambda: clients.run(bash(), "online.sh").returncode == 1, lambda: "the bridge is still told online")
+async def test_over_tls_too_and_the_lines_for_looking_show_something(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "tls")
+    certificate, key = authority.certificate("broker")
+    (port,) = free_ports(1)
+    tls = Tls(certfile=certificate, keyfile=key, port=port, bind="127.0.0.1")
+    with (
+        Broker(tmp_path / "mosquitto", with_users=True, tls=tls) as broker,
+        closing(Clients(broker, tmp_path / "clients", tls, authority.ca)) as clients,
+    ):
+        async with living(broker, tmp_path) as (_, bridge):
+            await all_fresh(start(clients, "tls"))
+            for line in blocks()["sh"].replace("BTC-USDT", SYMBOL).splitlines():
+                shown = await asyncio.to_thread(clients.run, bash(), "-c", f"{line} -C 1 -W 10")
+                assert json.loads(shown.stdout[shown.stdout.index("{") :]), shown
+            assert clients.run(bash(), "online.sh").returncode == 0
+            bridge.send_signal(signal.SIGKILL)
+            bridge.wait(10)
+            missed = lambda: clients.run(bash(), "online.sh").returncode == 1  # noqa: E731
+            await until(missed, lambda: "the bridge is still told online")

@@ -11,6 +11,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from time import monotonic
 
+from bridge.brokerfiles import Tls
 from bridge.simulator import Simulator
 from dashboard.web.build import MODULES, WEB, build, node_program
 from tests.broker import PASSWORDS, Broker
@@ -21,6 +22,7 @@ SYMBOL = "MOG-USDT"
 """Its price begins with six zeros: whoever makes a float of it shows something else."""
 SILENCE_S = 4
 """In place of 35, so that a test need not wait for so long; the price is told anew every second."""
+LOGIN = {"# -u": "-u", "# -P": "-P"}
 PRICE = re.compile(r"0\.000000\d+")
 HURRY = {
     "FEED__PROOF_S": 2.5, "FEED__PING_S": 1, "FEED__PONG_S": 1, "FEED__SILENCE_S": 4, "FEED__BACKOFF_FIRST_S": 0.1,
@@ -30,31 +32,37 @@ HURRY = {
 
 
 class Clients:
-    """The documentation's files in one folder, changed only in address, user, symbol and patience."""
+    """The documentation's files in one folder, changed only in address, user, symbol and patience.
 
-    def __init__(self, broker: Broker, folder: Path) -> None:
+    `tls` and `ca`: over the encrypted ports.
+    """
+
+    def __init__(self, broker: Broker, folder: Path, tls: Tls | None = None, ca: Path | None = None) -> None:
         self.folder = folder
+        self._ca = ca
         self._stack = ExitStack()
         folder.mkdir()
         (folder / MODULES).symlink_to(modules())
-        password = PASSWORDS["guest"]
         page = blocks()
-        settings = {"1883": str(broker.port), "the-password": password}
-        self._write("mosquitto_sub", changed(page["~/.config/mosquitto_sub"], settings))
         patience = {"35": str(SILENCE_S), "BTC-USDT": SYMBOL}
+        where = {"1883": str(tls.port if tls else broker.port), "the-password": PASSWORDS["guest"]}
+        trusted = {"# --cafile /home/you/ca.crt": f"--cafile {ca}"} if ca else {}
+        self._write("mosquitto_sub", changed(page["~/.config/mosquitto_sub"], where | LOGIN | trusted))
         self._write("price.sh", changed(page["price.sh"], patience))
         self._write("now.sh", changed(page["now.sh"], patience))
         self._write("online.sh", page["online.sh"])
+        trusted = {'# client.tls_set("ca.crt")': f'client.tls_set("{ca}")'} if ca else {}
         python = {"# client.username": "client.username", "< 35": f"< {SILENCE_S}", "BTC-USDT": SYMBOL}
-        self._write("prices.py", changed(page["prices.py"], settings | python))
+        self._write("prices.py", changed(page["prices.py"], where | python | trusted))
         self._write("price.mjs", changed(page["price.mjs"], {"35_000": str(SILENCE_S * 1000)}))
-        self._write("show.mjs", changed(page["show.mjs"], guest(broker, SYMBOL)))
+        self._write("show.mjs", changed(page["show.mjs"], guest(broker, SYMBOL) | ({"ws://": "wss://"} if ca else {})))
 
     def _write(self, name: str, text: str) -> None:
         (self.folder / name).write_text(text, encoding="utf-8")
 
     def _environment(self) -> dict[str, str]:
-        return os.environ | {"XDG_CONFIG_HOME": str(self.folder)}
+        trusted = {"NODE_EXTRA_CA_CERTS": str(self._ca)} if self._ca else {}
+        return os.environ | {"XDG_CONFIG_HOME": str(self.folder)} | trusted
 
     def start(self, *command: str, to: str) -> "Client":
         """One of them, until the end of the test."""
