@@ -21,7 +21,7 @@ from bridge.up.folder import FolderLock, make_writable
 from bridge.up.plan import EVERYWHERE, LOOPBACK, Guest, Plan, Ports
 from bridge.up.ports import choose, lan_address
 from bridge.up.supervisor import Supervisor
-from bridge.up.users import PLACE, make_users
+from bridge.up.users import PAGE, PLACE, make_users
 from bridge.up.welcome import moved, welcome
 
 log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ def _with_users(plan: Plan) -> Plan:
         # a session from before there were users hears nothing while its owner is away: the bridge waits for a new one
         (plan.data_dir / RECORDER_SESSION).unlink(missing_ok=True)
     users = make_users(folder)
-    secrets = {name: users.file(name) for name in ("bridge", "dashboard")}
+    secrets = {name: users.file(name) for name in ("bridge", "dashboard", PAGE)}
     return replace(plan, secrets=secrets, guest=Guest("guest", users.password("guest")) if plan.lan else None)
 
 
@@ -138,7 +138,9 @@ async def _start(plan: Plan, supervisor: Supervisor) -> None:
     if not await supervisor.listening(page, LOOPBACK, (plan.ports.page,), READY_S):
         log.warning("the page does not answer yet")
     if not supervisor.stop.is_set():
-        sys.stdout.write(welcome(plan, lan_address() if plan.lan else None) + "\n")
+        password = plans.page_password(plan)
+        told = password.read_text(encoding="utf-8").strip() if password is not None else None
+        sys.stdout.write(welcome(plan, lan_address() if plan.lan else None, told) + "\n")
         sys.stdout.flush()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from bridge.loading import ENV_CONFIG, as_environment
 from bridge.settings import Settings
 from bridge.up.child import Recipe
+from bridge.up.users import PAGE
 
 LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"
 SETTINGS_ARE_WRONG = frozenset({2})
@@ -76,8 +77,21 @@ def dashboard(plan: Plan) -> Recipe:
             "dashboard.mqtt_websocket_port": str(plan.ports.websocket),
             "dashboard.mqtt_user": guest.user if guest else "",
             "dashboard.mqtt_password": guest.password if guest else "",
+            **_page_password(plan),
         },
     )
+
+
+def page_password(plan: Plan) -> Path | None:
+    """The file of the password that was made for the page; None: the settings have their own, or want none."""
+    page = plan.settings.dashboard
+    has_own = page.password is not None or page.password_file is not None
+    return None if has_own or page.login == "off" else plan.secrets.get(PAGE)
+
+
+def _page_password(plan: Plan) -> dict[str, str]:
+    file = page_password(plan)
+    return {} if file is None else {"dashboard.password_file": str(file)}
 
 
 def simulator(plan: Plan) -> Recipe:

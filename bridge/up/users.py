@@ -11,6 +11,8 @@ from bridge.up.folder import make_writable, trouble, write_whole
 
 PLACE = "users"
 """Their folder."""
+PAGE = "page"
+"""No user of the broker: what people log in to the page with."""
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 """Without the letters that are taken for others when a password is read aloud or typed from a screen."""
 LENGTH = 16
@@ -36,7 +38,7 @@ def make_users(folder: Path) -> Users:
     """The users in this folder; those that are missing are made. Raises FolderError."""
     make_writable(folder)
     users = Users(folder)
-    for name in USERS:
+    for name in (*USERS, PAGE):
         file = users.file(name)
         try:
             if not file.exists():

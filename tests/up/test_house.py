@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import aiomqtt
+import httpx
 import pytest
 
 from bridge.access import USERS
@@ -110,6 +111,14 @@ def answered(url: str) -> dict[str, Any]:
     return told
 
 
+def logged_in(url: str, password: str) -> dict[str, Any]:
+    """What a person who logged in is told of the broker."""
+    with httpx.Client(base_url=url, follow_redirects=True) as client:
+        assert client.post("/login?next=/api/v1/connect", data={"password": password}).status_code == 200
+        told: dict[str, Any] = client.get("/api/v1/connect").json()
+    return told
+
+
 def test_demo_shows_moving_prices_and_stops_in_time(start: Callable[..., House]) -> None:
     house = start().up()
     first = house.hear("latest/kucoin/BTC-USDT")
@@ -195,7 +204,10 @@ def test_lan_has_users_and_the_guest_may_only_read(start: Callable[..., House]) 
     assert found
     guest = ("-u", "guest", "-P", found[1])
     assert house.hear("latest/kucoin/BTC-USDT", *guest)["stale"] is False
-    assert answered(f"http://127.0.0.1:{house.page}/api/v1/connect")["mqtt"]["password"] == found[1]
+    assert answered(f"http://127.0.0.1:{house.page}/api/v1/connect") == {}, "nobody logged in"
+    password = re.search(r"log-in to the page +password (\w+)", house.told())
+    assert password
+    assert logged_in(f"http://127.0.0.1:{house.page}", password[1])["mqtt"]["password"] == found[1]
     forged = [binary("mosquitto_pub"), "-p", str(house.mqtt), "-t", "gaps/forged", "-m", "{}", "-r", *guest]
     subprocess.run(forged, timeout=10, check=False)
     nothing = [
@@ -213,7 +225,7 @@ def test_lan_has_users_and_the_guest_may_only_read(start: Callable[..., House]) 
     stranger = [binary("mosquitto_sub"), "-p", str(house.mqtt), "-t", "#", "-W", "2"]
     assert subprocess.run(stranger, capture_output=True, timeout=10, check=False).returncode != 0
     secrets = [path for path in (house.folder / "users").iterdir()]
-    assert len(secrets) == 6
+    assert len(secrets) == len(USERS) + 1  # the page's
     assert all(path.stat().st_mode & 0o077 == 0 for path in secrets)
     commands = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert not any(path.read_text().strip() in commands for path in secrets)
