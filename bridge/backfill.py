@@ -1,7 +1,6 @@
 """`tickbridge backfill`: asks the running bridge for candles of the past, and shows how far it has come."""
 
 import asyncio
-import ssl
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -15,6 +14,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from tqdm import tqdm
 
+from bridge import tls
 from bridge.errors import BrokerLost, SettingsError, TickbridgeError
 from bridge.exchanges import EXCHANGES
 from bridge.mistakes import nearest
@@ -98,7 +98,9 @@ async def _run(settings: Settings, wish: Wish) -> str:
         async with _client(settings) as client:
             return await _Asking(client, settings).follow(wish)
     except (aiomqtt.MqttError, OSError) as error:
-        raise BrokerLost(f"the broker at {broker.host}:{broker.port} cannot be used: {error}") from error
+        raise BrokerLost(
+            f"the broker at {broker.host}:{broker.port} cannot be used: {tls.words(error, broker)}"
+        ) from error
 
 
 class _Asking:
@@ -194,5 +196,5 @@ def _client(settings: Settings) -> aiomqtt.Client:
         clean_start=True,
         keepalive=broker.keepalive_s,
         timeout=broker.connect_timeout_s,
-        tls_context=ssl.create_default_context(cafile=broker.ca_file) if broker.tls else None,
+        tls_context=tls.context(broker),
     )

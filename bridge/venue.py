@@ -56,6 +56,8 @@ class Shared(Struct):
     backfills: Backfills
     folder: Path
     vitals: Vitals
+    damaged: Callable[[str], None]
+    """Told when a file was put aside."""
 
 
 class Venue:
@@ -206,7 +208,9 @@ class Venue:
         told = ""
         while True:
             try:
-                catalogue, refused, _ = await load(self.kind, self.hosts, rest, self._shared.folder)
+                catalogue, refused, _ = await load(
+                    self.kind, self.hosts, rest, self._shared.folder, self._shared.damaged
+                )
             except (FeedLost, FrameError) as problem:
                 delay_s = backoff.next()
                 if isinstance(problem, FeedRefused):

@@ -21,6 +21,7 @@ from dashboard.answers import document, listed, paged
 from dashboard.audit.keeper import Keeper
 from dashboard.costs import costs
 from dashboard.description import description
+from dashboard.door.clients import is_near
 from dashboard.door.door import Door
 from dashboard.door.gate import KNOWN
 from dashboard.history.base import History, Stored
@@ -165,8 +166,8 @@ class Api:
     async def healthz(self, request: Request) -> Response:
         """200 while this process does its work, 503 when it cannot write its store.
 
-        A lost broker is only told, and a store that others write, too: a restart here would cure neither. Who did not
-        log in is told no more than the status.
+        A lost broker is only told, and a store that others write, too: a restart here would cure neither. Another
+        machine that did not log in is told no more than the status.
         """
         status = self._recorder.status() if self._recorder is not None else {"store": self._others_store()}
         well = self._recorder is None or status["store"] == "ok"
@@ -174,8 +175,8 @@ class Api:
         told = {"ok": well, "store": status["store"], "broker": broker}
         if self._keeper is not None:
             told["proof"] = self._keeper.state
-        public = {name: told[name] for name in ("ok", "proof") if name in told}
-        return document(told if request.scope.get(KNOWN, True) else public, 200 if well else 503)
+        may_know = request.scope.get(KNOWN, True) or is_near(request.scope)
+        return document(told if may_know else {"ok": well}, 200 if well else 503)
 
     async def connect(self, request: Request) -> Response:
         """How the page reaches the broker, at this page's own host name, and what it should say."""

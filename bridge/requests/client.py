@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import socket
-import ssl
 import time
 from typing import Any, cast
 
@@ -12,7 +11,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from bridge import topics
+from bridge import tls, topics
 from bridge.backoff import Backoff
 from bridge.errors import BrokerLost, StoreError
 from bridge.requests.desk import Answer, Desk, Past
@@ -56,7 +55,8 @@ class Inbox(asyncio.Queue[aiomqtt.Message]):
 class Requests:
     """Listens until cancelled, whatever the broker does. `past` is read off the loop.
 
-    Raises SettingsError if the password's file cannot be read. `counts`: of requests, beside the desk's.
+    Raises SettingsError if the password's or the authority's file cannot be used. `counts`: of requests, beside the
+    desk's.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class Requests:
         self._past = past
         self._vitals = vitals or Vitals(time.monotonic_ns, 0.0)
         self._password = broker.secret()
+        self._tls = tls.context(broker)
         self._what = {names.request(what): what for what in topics.REQUESTS}
         self._trouble = ""
         self._warned_s = -WARN_EVERY_S
@@ -90,7 +91,7 @@ class Requests:
                 await self._serve()
             except (aiomqtt.MqttError, BrokerLost, OSError) as error:
                 _heed_cancel()
-                self._away(str(error))
+                self._away(tls.words(error, self._broker))
             if loop.time() - began_s > STEADY_S:
                 backoff.reset()
             delay_s = backoff.next()
@@ -183,7 +184,7 @@ class Requests:
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
             # aiomqtt makes its queue by this, with a size; the inbox has its own, and counts
             queue_type=cast("type[asyncio.Queue[aiomqtt.Message]]", lambda maxsize: inbox),
-            tls_context=ssl.create_default_context(cafile=broker.ca_file) if broker.tls else None,
+            tls_context=self._tls,
         )
 
     def _away(self, trouble: str) -> None:

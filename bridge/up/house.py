@@ -30,6 +30,7 @@ STOP_ORDER = ("bridge", "dashboard", "simulator", "mosquitto")
 RECORDER_SESSION = "recorder-session"
 """Touched by the recorder whenever the broker has a session for it."""
 READY_S = 15.0
+MQTTS = 8883
 FIRST_SESSION_S = 8.0
 """On the very first start the bridge waits so long for the recorder, so that nothing is published unheard."""
 FLAG_POLL_S = 0.25
@@ -78,11 +79,13 @@ def find_ports(settings: Settings, wish: Wish) -> Ports:
         "websockets": settings.dashboard.mqtt_websocket_port,
         "page": settings.dashboard.port,
     }
+    if settings.dashboard.cert_file is not None:
+        wished["MQTT over TLS"] = MQTTS
     found = {name: choose(host, port, taken) for name, port in wished.items()}
     for line in moved(wished, found):
         log.warning("%s", line)
     simulated = (choose(LOOPBACK, 0, taken), choose(LOOPBACK, 0, taken)) if wish.demo else (0, 0)
-    return Ports(found["MQTT"], found["websockets"], found["page"], *simulated)
+    return Ports(found["MQTT"], found["websockets"], found["page"], *simulated, found.get("MQTT over TLS", 0))
 
 
 def _with_users(plan: Plan) -> Plan:

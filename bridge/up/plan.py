@@ -17,13 +17,14 @@ SETTINGS_ARE_WRONG = frozenset({2})
 
 @dataclass(frozen=True)
 class Ports:
-    """Where the parts listen; the simulator's only in a demo."""
+    """Where the parts listen; the simulator's only in a demo, encrypted MQTT (`mqtts`) only with a certificate."""
 
     mqtt: int
     websocket: int
     page: int
     kucoin: int = 0
     binance: int = 0
+    mqtts: int = 0
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def dashboard(plan: Plan) -> Recipe:
             "dashboard.host": plan.host,
             "dashboard.port": str(plan.ports.page),
             "dashboard.mqtt_websocket_port": str(plan.ports.websocket),
+            "dashboard.mqtt_websocket_tls": str(bool(plan.ports.mqtts)).lower(),
             "dashboard.mqtt_user": guest.user if guest else "",
             "dashboard.mqtt_password": guest.password if guest else "",
             **_page_password(plan),
@@ -83,10 +85,11 @@ def dashboard(plan: Plan) -> Recipe:
 
 
 def page_password(plan: Plan) -> Path | None:
-    """The file of the password that was made for the page; None: the settings have their own, or want none."""
+    """The file of the password that was made for the page; None: the settings have their own, or none is asked for."""
     page = plan.settings.dashboard
     has_own = page.password is not None or page.password_file is not None
-    return None if has_own or page.login == "off" else plan.secrets.get(PAGE)
+    asks = page.model_copy(update={"host": plan.host}).asks_login
+    return plan.secrets.get(PAGE) if asks and not has_own else None
 
 
 def _page_password(plan: Plan) -> dict[str, str]:

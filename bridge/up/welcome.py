@@ -14,6 +14,8 @@ def welcome(plan: Plan, lan_address: str | None, page_password: str | None = Non
         rows.append(("log-in to the page", f"password {page_password}"))
     host = lan_address if plan.lan and lan_address else LOOPBACK
     rows.append(("MQTT", f"{host}:{plan.ports.mqtt}   (websockets: {plan.ports.websocket})"))
+    if plan.ports.mqtts:
+        rows.append(("MQTT over TLS", f"{host}:{plan.ports.mqtts}"))
     if plan.guest:
         rows.append(("for other clients", f"user {plan.guest.user}, password {plan.guest.password}   (may only read)"))
     rows += [("Try", _try(plan)), ("Data", str(plan.data_dir)), ("Stop", "Ctrl-C")]

@@ -132,7 +132,7 @@ SCHEMAS: dict[str, Schema] = {
         "required": ["missing_ranges", "lost_ranges"],
     },
     "Well": told(
-        {"ok": FLAG, "store": TEXT, "broker": TEXT, "proof": TEXT}, "ok", "only `ok` and `proof` for who did not log in"
+        {"ok": FLAG, **fields("store broker proof", TEXT)}, "ok", "only `ok` for another machine that did not log in"
     ),
     "Connect": told(
         {

@@ -111,12 +111,8 @@ def _no_password() -> str:
 
 def _until_s(server: ssl.SSLContext, cert: Path) -> float | None:
     """When the certificate ends; None: it is not valid yet. Raises SettingsError for one that no browser takes."""
-    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    client.check_hostname = False
-    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # itself is what is trusted
-    client.load_verify_locations(cafile=cert)
     try:
-        told = _shake_hands(server, client)
+        told = _shake_hands(server, trusting(cert))
     except ssl.SSLCertVerificationError as error:
         if error.verify_code == NOT_YET:
             return None
@@ -124,6 +120,15 @@ def _until_s(server: ssl.SSLContext, cert: Path) -> float | None:
             raise SettingsError(f"dashboard.cert_file = {cert}: has expired: renew it") from error
         raise SettingsError(f"dashboard.cert_file = {cert}: browsers refuse it: {error.verify_message}") from error
     return float(ssl.cert_time_to_seconds(str(told["notAfter"])))
+
+
+def trusting(cert: Path) -> ssl.SSLContext:
+    """A client that trusts this very certificate and nothing else, whatever name it has. Raises OSError."""
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    client.load_verify_locations(cafile=cert)
+    return client
 
 
 def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext) -> dict[str, Any]:

@@ -9,6 +9,18 @@ IPV6_PREFIX = 64
 """One subscriber has at least so large a network: single addresses of it are no persons."""
 
 
+def is_near(scope: Scope) -> bool:
+    """Whether it is asked from this very machine (and not through a trusted proxy here, which speaks for others)."""
+    client, server = scope.get("client"), scope.get("server")
+    try:
+        address = ipaddress.ip_address(client[0]) if client else None
+    except ValueError:
+        return False
+    if address is None:
+        return False
+    return address.is_loopback or (server is not None and str(address) == server[0])
+
+
 def client_key(scope: Scope) -> str:
     """What counts as one client: an IPv4 address, an IPv6 network, or whatever else there is."""
     client = scope.get("client")

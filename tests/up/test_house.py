@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -23,6 +24,7 @@ from bridge.access import USERS
 from bridge.errors import TickbridgeError
 from bridge.up import broker
 from bridge.up.users import make_users
+from tests.authority import Authority
 from tests.broker import binary, free_ports
 from tests.up.processes import gone
 
@@ -255,7 +257,7 @@ async def test_on_this_machine_anybody_reads_and_nobody_without_a_password_publi
         aiomqtt.Client(*at, transport="websockets", websocket_headers=site, protocol=v5) as stranger,
         aiomqtt.Client("127.0.0.1", house.mqtt, username="bridge", password=password, protocol=v5) as bridge,
     ):
-        await stranger.subscribe("#", 1)
+        await stranger.subscribe([(topic, 1) for topic in (*forged, "errors/test")])
         for topic in forged:
             await stranger.publish(topic, "forged", qos=1)
         await bridge.publish("errors/test", "end", qos=1)
@@ -304,3 +306,23 @@ def test_unreadable_history_ends_up_with_its_line(start: Callable[..., House], t
     assert house.process.wait(START_S) == 2
     assert "history.sqlite" in house.told()
     assert (folder / "history.sqlite").read_bytes().startswith(b"this is no database")
+
+
+def test_a_certificate_encrypts_page_and_broker(start: Callable[..., House], tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "authority")
+    cert, key = authority.certificate("house")
+    files = {"cert_file": cert, "key_file": key}
+    house = start("demo", [part for name, file in files.items() for part in ("--set", f"dashboard.{name}={file}")]).up()
+    trust = ssl.create_default_context(cafile=authority.ca)
+    with httpx.Client(base_url=f"https://localhost:{house.page}", verify=trust) as client:
+        told = client.get("/api/v1/connect").json()["mqtt"]
+    assert told["tls"] is True
+    found = re.search(r"MQTT over TLS +127\.0\.0\.1:(\d+)", house.told())
+    assert found
+    encrypted = ("-p", found[1], "--cafile", str(authority.ca))
+    assert house.hear("latest/kucoin/BTC-USDT", *encrypted)["stale"] is False
+    with (
+        socket.create_connection(("127.0.0.1", told["port"]), timeout=5) as line,
+        trust.wrap_socket(line, server_hostname="localhost") as wrapped,
+    ):
+        assert wrapped.version() in ("TLSv1.2", "TLSv1.3")

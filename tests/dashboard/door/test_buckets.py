@@ -4,7 +4,7 @@ import pytest
 from starlette.types import Scope
 
 from dashboard.door.buckets import Buckets
-from dashboard.door.clients import client_key
+from dashboard.door.clients import client_key, is_near
 
 
 def test_so_many_at_once_then_so_many_a_minute() -> None:
@@ -56,3 +56,19 @@ def test_an_ipv6_network_is_one_client(address: str, key: str) -> None:
 
 def test_no_address_at_all_is_one_client() -> None:
     assert client_key({"client": None}) == "?"
+
+
+@pytest.mark.parametrize(
+    ("client", "server", "near"),
+    [
+        (("127.0.0.1", 1), ("127.0.0.1", 8000), True),
+        (("::1", 1), ("::1", 8000), True),
+        (("192.168.1.7", 1), ("192.168.1.7", 8000), True),
+        (("192.168.1.8", 1), ("192.168.1.7", 8000), False),
+        (("unknown", 1), ("unknown", 8000), False),
+        (None, ("127.0.0.1", 8000), False),
+        (("192.168.1.8", 1), None, False),
+    ],
+)
+def test_who_asks_from_this_very_machine_is_near(client: object, server: object, near: bool) -> None:
+    assert is_near({"client": client, "server": server}) is near

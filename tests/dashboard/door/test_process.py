@@ -18,6 +18,7 @@ from websockets.exceptions import InvalidStatus
 
 from bridge.settings import Broker as BrokerSettings
 from bridge.settings import Settings
+from dashboard.healthy.looking import ask_page
 from dashboard.stream.socket import PATH
 from tests.authority import Authority
 from tests.broker import free_ports, wait_until
@@ -187,3 +188,18 @@ def test_beyond_loopback_the_command_wants_a_password(tmp_path: Path) -> None:
 def place(pair: tuple[Path, Path], files: tuple[Path, Path]) -> None:
     for new, old in zip(pair, files, strict=True):
         old.write_bytes(new.read_bytes())
+
+
+async def test_healthy_hears_all_from_a_page_with_log_in_and_https_and_only_from_that_one(
+    tmp_path: Path, authority: Authority
+) -> None:
+    cert, key = authority.certificate("healthy")
+    given = on_a_port(tmp_path, cert_file=cert, key_file=key)
+    async with served(given) as page:
+        here = {"port": page.port, "host": "0.0.0.0"}
+        told = await ask_page(given.model_copy(update={"dashboard": given.dashboard.model_copy(update=here)}))
+        assert isinstance(told, dict)
+        assert told.keys() == {"ok", "store", "broker"}
+        here["cert_file"] = authority.certificate("another")[0]
+        told = await ask_page(given.model_copy(update={"dashboard": given.dashboard.model_copy(update=here)}))
+        assert "CERTIFICATE_VERIFY_FAILED" in told

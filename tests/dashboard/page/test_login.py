@@ -9,6 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from bridge.brokerfiles import Tls
 from bridge.settings import Broker as BrokerSettings
 from bridge.settings import History
 from tests.authority import Authority
@@ -30,9 +31,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Feed]
     """A broker with TLS on its websockets and a real dashboard with TLS and log-in; the page's address, and a feed."""
     folder = tmp_path_factory.mktemp("house")
     cert, key = Authority(folder / "authority").certificate("house")
-    encrypted = {"protocol websockets": f"protocol websockets\ncertfile {cert}\nkeyfile {key}"}
-    with Broker(folder / "mosquitto", replace=encrypted) as broker, Feed(broker) as feed:
-        port = free_ports(1)[0]
+    port, mqtts = free_ports(2)
+    tls = Tls(certfile=cert, keyfile=key, port=mqtts, bind="127.0.0.1")
+    with Broker(folder / "mosquitto", tls=tls) as broker, Feed(broker) as feed:
         page = {"cert_file": cert, "key_file": key, "mqtt_websocket_tls": True, "mqtt_websocket_port": broker.ws_port}
         given = settings(folder, port=port, **page).model_copy(
             update={"broker": BrokerSettings(port=broker.port), "history": History(commit_s=0.2)}
