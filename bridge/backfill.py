@@ -18,6 +18,7 @@ from bridge import tls
 from bridge.errors import BrokerLost, SettingsError, TickbridgeError
 from bridge.exchanges import EXCHANGES
 from bridge.mistakes import nearest
+from bridge.mqtt.client import client
 from bridge.settings import Settings
 from bridge.topics import INTERVALS_NS, Topics
 
@@ -184,17 +185,6 @@ def _verdict(job: Told) -> str:
 
 
 def _client(settings: Settings) -> aiomqtt.Client:
-    """A connection of its own, with no will and no session."""
+    """A connection of its own."""
     broker = settings.broker
-    return aiomqtt.Client(
-        broker.host,
-        broker.port,
-        username=broker.user,
-        password=broker.secret(),
-        identifier=f"{settings.instance}-backfill-{uuid4().hex[:12]}",
-        protocol=aiomqtt.ProtocolVersion.V5,
-        clean_start=True,
-        keepalive=broker.keepalive_s,
-        timeout=broker.connect_timeout_s,
-        tls_context=tls.context(broker),
-    )
+    return client(broker, f"{settings.instance}-backfill-{uuid4().hex[:12]}", broker.secret())
