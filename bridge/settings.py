@@ -296,6 +296,7 @@ class Dashboard(Section):
     cert_file: Folder | None = None
     key_file: Folder | None = None
     hsts_days: Annotated[int, Field(ge=0, le=730)] = 30
+    mqtt_websocket_host: HostName | None = None
     mqtt_websocket_port: Port = 9001
     mqtt_websocket_tls: bool = False
     mqtt_user: str | None = None
