@@ -13,6 +13,10 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 PAGE := dashboard/static/index.html
 WEB := $(shell find dashboard/web -type f -not -path '*/node_modules/*' 2>/dev/null)
 CODE := bridge dashboard tests scripts benchmarks
+# Most tests wait for something more than they work, so a few more go at once than there are cores on a small machine.
+WORKERS ?= 3
+PYTEST := $(BIN)/pytest
+AT_ONCE := $(PYTEST) -n $(WORKERS) --dist loadfile
 
 .PHONY: help run demo test check unit real browser javascript homeassistant bench docs lock clean mosquitto chromium FORCE
 
@@ -26,7 +30,8 @@ demo: $(PAGE) mosquitto ## the same with invented prices, without any network
 	@exec $(BIN)/tickbridge demo $(ARGS)
 
 test: check $(STAMPS)/test $(PAGE) mosquitto chromium ## everything: check and all tests, in Python, JavaScript and a browser
-	$(BIN)/pytest
+	$(AT_ONCE) -m "not alone"
+	$(PYTEST) -m alone
 
 check: $(STAMPS)/test ## format, lint, types and the rules of who may import whom
 	$(BIN)/ruff format --check $(wildcard $(CODE))
@@ -35,16 +40,17 @@ check: $(STAMPS)/test ## format, lint, types and the rules of who may import who
 	$(BIN)/lint-imports
 
 unit: $(STAMPS)/test ## only the pure tests, in seconds
-	$(BIN)/pytest -m "not real and not browser"
+	$(AT_ONCE) -m "not real and not browser"
 
 real: $(STAMPS)/test mosquitto ## only the tests with real parts: Mosquitto, sockets, processes
-	$(BIN)/pytest -m "real and not browser"
+	$(AT_ONCE) -m "real and not browser and not alone"
+	$(PYTEST) -m "real and alone and not browser"
 
 browser: $(STAMPS)/test $(PAGE) mosquitto chromium ## only the tests in a real browser
-	$(BIN)/pytest -m browser
+	$(PYTEST) -m browser
 
 javascript: $(STAMPS)/test ## only the page's own tests
-	$(BIN)/pytest tests/dashboard/page/test_pure.py
+	$(PYTEST) tests/dashboard/page/test_pure.py
 
 homeassistant: $(STAMPS)/test mosquitto ## only the tests with a real Home Assistant (scripts/homeassistant prepares one)
 	$(BIN)/pytest tests/homeassistant --log-cli-level=info

@@ -10,6 +10,7 @@ import uvloop
 from bridge.bridge import Bridge
 from bridge.errors import TickbridgeError
 from bridge.settings import Settings
+from bridge.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -26,18 +27,24 @@ def run(settings: Settings, reload: Callable[[], Settings] | None = None) -> int
 
 async def _main(settings: Settings, reload: Callable[[], Settings] | None) -> int:
     bridge = await Bridge.open(settings)
+    with Watchdog(bridge.vitals) as watchdog:
+        return await _live(bridge, watchdog, reload)
+
+
+async def _live(bridge: Bridge, watchdog: Watchdog, reload: Callable[[], Settings] | None) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
     if reload is not None:
-        loop.add_signal_handler(signal.SIGHUP, _reload, bridge, reload)
+        loop.add_signal_handler(signal.SIGHUP, _reload, bridge, reload, watchdog)
     tasks = [loop.create_task(work, name=name) for name, work in bridge.tasks().items()]
     waiting = loop.create_task(stop.wait())
     try:
         await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
         return _verdict(tasks)
     finally:
+        watchdog.stopping()
         waiting.cancel()
         await bridge.close(tasks)
 
@@ -51,8 +58,11 @@ def _verdict(tasks: list[asyncio.Task[None]]) -> int:
     return DIED if ended else OK
 
 
-def _reload(bridge: Bridge, reload: Callable[[], Settings]) -> None:
+def _reload(bridge: Bridge, reload: Callable[[], Settings], watchdog: Watchdog) -> None:
+    watchdog.reloading()
     try:
         bridge.change(reload())
     except TickbridgeError as error:
         log.error("the settings were not read anew: %s", error)
+    finally:
+        watchdog.reloaded()

@@ -14,6 +14,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from tqdm import tqdm
 
+from bridge import tls
 from bridge.errors import BrokerLost, SettingsError, TickbridgeError
 from bridge.exchanges import EXCHANGES
 from bridge.mistakes import nearest
@@ -98,7 +99,9 @@ async def _run(settings: Settings, wish: Wish) -> str:
         async with _client(settings) as client:
             return await _Asking(client, settings).follow(wish)
     except (aiomqtt.MqttError, OSError) as error:
-        raise BrokerLost(f"the broker at {broker.host}:{broker.port} cannot be used: {error}") from error
+        raise BrokerLost(
+            f"the broker at {broker.host}:{broker.port} cannot be used: {tls.words(error, broker)}"
+        ) from error
 
 
 class _Asking:
@@ -108,7 +111,7 @@ class _Asking:
         self._client = client
         self._settings = settings
         self._names = Topics(settings.prefix, settings.shard)
-        self._answers = f"{self._names.answer_root()}backfill-{uuid4().hex[:12]}"
+        self._answers = self._names.answers(settings.broker.user, f"backfill-{uuid4().hex[:12]}")
 
     async def follow(self, wish: Wish) -> str:
         await self._client.subscribe(self._answers, qos=1)
@@ -164,7 +167,7 @@ class _Asking:
 
     def _nobody(self) -> str:
         broker = self._settings.broker
-        user = f", and may the user {broker.user} ask for it (the bridge's own may)" if broker.user else ""
+        user = f", and may the user {broker.user} ask for it (operator and bridge may)" if broker.user else ""
         where = f"{broker.host}:{broker.port}"
         return f"no bridge answers at {where}: is `tickbridge run` (or `up`) running, with these settings{user}?"
 

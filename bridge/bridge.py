@@ -6,6 +6,7 @@ from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Self
 
+from bridge.aside import asides
 from bridge.books import Books
 from bridge.clock import Clock, ClockChange
 from bridge.coverage import Coverage, Span
@@ -13,21 +14,22 @@ from bridge.discovery import Home, Link
 from bridge.exchanges import EXCHANGES
 from bridge.feed import Past
 from bridge.fills import Backfills, Jobs
-from bridge.gaps import Gaps
+from bridge.gaps import Gaps, Stopped
 from bridge.health import lag_ms
 from bridge.identity import Identity, children
-from bridge.ledger import Ledger, Tally
+from bridge.ledger import Ledger, Loss, Tally
 from bridge.mqtt.publisher import Publisher
-from bridge.outages import Outages
+from bridge.outages import GAP_CHANNEL, Outages
 from bridge.outbox import Outbox
 from bridge.pulse import Pulse
 from bridge.requests import Desk, Requests
 from bridge.settings import Settings
 from bridge.states import States
 from bridge.streams import Streams
-from bridge.topics import Gap, State, Topics, Trouble
+from bridge.topics import LISTED, Gap, State, Topics, Trouble
 from bridge.troubles import Troubles
 from bridge.venue import Shared, Venue
+from bridge.vitals import Vitals
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,7 @@ TEND_S = 1.0
 HEALTH_S = 10.0
 HEALTH_EXPIRY_S = 30
 DRAIN_S = 2.0
+CATALOGUES = "catalogues"
 CLOCK_DIFFERS_MS = 10_000
 BRIDGE = "bridge"
 """The name under which the bridge itself stands beside the exchanges in `errors/` and `health/`."""
@@ -53,6 +56,7 @@ class Bridge:
         self.ledger = ledger
         self.names = Topics(settings.prefix, settings.shard)
         self.clock = Clock(settings.clock.sync)
+        self.vitals = Vitals(self.clock.monotonic_ns, settings.watchdog.grace_s)
         self.outbox = Outbox(settings.outbox.bytes, settings.outbox.keep_s)
         self.states = States(self.names.health(BRIDGE))
         self.streams = Streams(self.outbox, self._wake)
@@ -60,7 +64,7 @@ class Bridge:
         self.pulse = Pulse(self.clock.monotonic_ns, settings.feed.stall_s)
         self.identity = Identity(self.streams, self.clock, self._bridge_figures)
         client = f"{settings.instance}-bridge{settings.shard.replace('/', '-')}"
-        parts = (self.names, self.outbox, self.states, self.clock, self.identity)
+        parts = (self.names, self.outbox, self.states, self.clock, self.identity, self.vitals)
         self.publisher = Publisher(settings.broker, client, *parts)
         self.troubles = Troubles(self.streams, self.names.errors(BRIDGE))
         self.jobs = Jobs(self.names, self._put, self.states.remove, self.clock.monotonic_ns)
@@ -77,8 +81,10 @@ class Bridge:
             self.troubles,
             self.jobs,
             self.past.coverage,
+            self.vitals,
         )
         self._children: dict[str, Any] | None = None
+        self._aside: list[str] = []
         self._since_ns = self.clock.monotonic_ns()
         self._differing: set[str] = set()
         self._known_until: dict[str, int] = {}
@@ -88,20 +94,31 @@ class Bridge:
     async def open(cls, settings: Settings) -> Self:
         """Open the ledger and make all parts; nothing is connected yet. Raises StoreError."""
         path = settings.data_dir / "bridge" / f"ledger{settings.shard.replace('/', '-')}.db"
-        ledger = await asyncio.to_thread(Ledger, path, Topics(settings.prefix, settings.shard))
+        ledger = await asyncio.to_thread(Ledger.open, path, Topics(settings.prefix, settings.shard))
         known = await asyncio.to_thread(ledger.gaps), await asyncio.to_thread(ledger.covered)
         bridge = cls(settings, ledger, *known)
         since_ns = bridge.clock.now_ns() - 7 * DAY_NS
         bridge._known_until = await asyncio.to_thread(ledger.known_until, since_ns)
         bridge._make_venues()
+        if ledger.loss is not None:
+            bridge._lost(ledger.loss)
         if bridge.clock.synced:
             await bridge._begin_run()
         return bridge
 
+    def _lost(self, loss: Loss) -> None:
+        """A ledger is no more: where it ended, a gap begins on everything that is bridged."""
+        self.books.to_tell.append(loss.reason)
+        self.books.unanswered += [
+            Stopped(venue.kind.name, GAP_CHANNEL[channel], loss.known_ns, loss.reason)
+            for venue in self.venues
+            for channel in sorted(venue.settings.channels & venue.kind.channels & GAP_CHANNEL.keys())
+        ]
+
     def tasks(self) -> dict[str, Coroutine[Any, Any, None]]:
         """What must run for as long as the bridge does, by name."""
         client = f"{self.settings.instance}-requests{self.settings.shard.replace('/', '-')}"
-        requests = Requests(self.settings.broker, client, self.names, self._desk(), self.ledger)
+        requests = Requests(self.settings.broker, client, self.names, self._desk(), self.ledger, self.vitals)
         works: dict[str, Coroutine[Any, Any, None]] = {
             "publisher": self.publisher.run(),
             "requests": requests.run(),
@@ -170,7 +187,9 @@ class Bridge:
             tell=self.books.tell,
             jobs=self.jobs,
             backfills=self.backfills,
-            folder=self.settings.data_dir / "bridge" / "catalogues",
+            folder=self.settings.data_dir / "bridge" / CATALOGUES,
+            damaged=self.books.to_tell.append,
+            vitals=self.vitals,
         )
         for name, kind in EXCHANGES.items():
             settings = getattr(self.settings.exchanges, name)
@@ -205,6 +224,7 @@ class Bridge:
         while True:
             for venue in self.venues:
                 venue.flush()
+            self.vitals.promise("flush", FLUSH_S)
             await asyncio.sleep(FLUSH_S)
 
     async def _tend(self) -> None:
@@ -225,13 +245,16 @@ class Bridge:
             if self.publisher.figures.connected:
                 self.outbox.forget(mono)
             self.books.tell_drops(now_ns)
+            self.books.tell_losses()
             self.jobs.repeat()
             self.troubles.flush(now_ns)
             if mono - told_ns >= HEALTH_S * S:
                 told_ns = mono
                 self._compare_clocks(now_ns)
                 self._children = await asyncio.to_thread(children, self.settings.data_dir)
+                self._aside = await asyncio.to_thread(self._asides)
                 self._put(State(self.names.health(BRIDGE), self._render_health, qos=1, expiry_s=HEALTH_EXPIRY_S))
+            self._tell_vitals()
             await asyncio.sleep(TEND_S)
 
     def _compare_clocks(self, now_ns: int) -> None:
@@ -277,6 +300,18 @@ class Bridge:
                 if (ended := self.gaps.close(gap.id, now_ns, now_ns)) is not None:
                     self.books.tell(ended)
 
+    def _tell_vitals(self) -> None:
+        feeds = ", ".join(f"{venue.kind.name} {venue.status().status}" for venue in self.venues)
+        figures = self.publisher.figures
+        broker = "connected" if figures.connected else f"away ({figures.reason})"
+        self.vitals.status = f"{feeds or 'no exchange'}; broker {broker}, {self.outbox.unacknowledged} waiting"
+        self.vitals.promise("tend", TEND_S)
+        self.vitals.ready = True
+
+    def _asides(self) -> list[str]:
+        folder = self.settings.data_dir / "bridge"
+        return [*asides(folder), *asides(folder / CATALOGUES)]
+
     # --- health -------------------------------------------------------------------------------------
     def _render_health(self, now_ns: int) -> bytes:
         return self.identity.bridge_health("online", self.publisher.connection, now_ns)
@@ -311,6 +346,8 @@ class Bridge:
             "homeassistant": self.home.figures(),
             "demo": self.settings.demo or None,
             "children": self._children,
+            "put_aside": self._aside[-LISTED:] or None,
+            "stuck": [one.who for one in self.vitals.stuck()] or None,
         }
 
 

@@ -10,35 +10,80 @@ from string import Template
 from msgspec import Struct, structs
 
 from bridge.errors import SettingsError
+from bridge.settings import AUTOSAVE_S, Settings
 
 CONFIGURATION = "mosquitto.conf"
 ACL = "acl"
+_PLAIN = (
+    "port",
+    "ws_port",
+    "persistence_dir",
+    "password_file",
+    "acl_file",
+    "system_user",
+    "autosave_s",
+    "max_queued_messages",
+    "max_queued_bytes",
+    "memory_limit",
+)
 _HERE = Path(__file__).resolve().parent
 
 
-class BrokerValues(Struct, frozen=True, kw_only=True):
-    """What a private Mosquitto needs to know. Without a `password_file` anybody may connect.
+class Tls(Struct, frozen=True, kw_only=True):
+    """Encrypted MQTT on a port of its own, and encrypted websockets.
 
-    `bind` is an address or `localhost`; `system_user` is who Mosquitto runs as when root starts it.
+    Mosquitto's own user must be able to read both files; `certfile` holds the certificate and those between it and its
+    authority.
+    """
+
+    certfile: Path
+    keyfile: Path
+    port: int = 8883
+    bind: str = "0.0.0.0"
+
+
+class BrokerValues(Struct, frozen=True, kw_only=True):
+    """What a private Mosquitto needs to know.
+
+    `bind` is an address or `localhost`, `ws_bind` another one for the websockets; `system_user` is who Mosquitto runs
+    as when root starts it; `anonymous` lets in whoever gives no name, too, for what the access list
+    allows such a one. mosquitto/README.md explains the limits.
     """
 
     port: int
     ws_port: int
     persistence_dir: Path
+    password_file: Path
+    acl_file: Path
     system_user: str
     bind: str = "127.0.0.1"
-    password_file: Path | None = None
-    acl_file: Path | None = None
+    ws_bind: str | None = None
+    tls: Tls | None = None
+    anonymous: bool = False
+    autosave_s: int = AUTOSAVE_S
+    max_queued_messages: int = 400_000
+    max_queued_bytes: int = 128 * 1024 * 1024
+    memory_limit: int = 768 * 1024 * 1024
 
 
 class AclValues(Struct, frozen=True, kw_only=True):
-    """The users' names, and the topic prefix as the settings have it."""
+    """The users' names, the topic prefix as the settings have it, Home Assistant's discovery root and birth topic."""
 
     prefix: str = ""
+    discovery: str = "homeassistant"
+    birth: str = "homeassistant/status"
     bridge: str = "bridge"
     dashboard: str = "dashboard"
     telegraf: str = "telegraf"
+    homeassistant: str = "homeassistant"
+    operator: str = "operator"
     guest: str = "guest"
+
+
+def acl_values(settings: Settings) -> AclValues:
+    """As the settings have them."""
+    house = settings.homeassistant
+    return AclValues(prefix=settings.prefix, discovery=house.discovery_root, birth=house.birth_topic)
 
 
 def folder() -> Path:
@@ -51,26 +96,32 @@ def folder() -> Path:
 
 def render(values: BrokerValues) -> str:
     """mosquitto.conf with these values. Raises SettingsError for what Mosquitto would misread."""
-    return _fill(
-        CONFIGURATION,
-        {
-            "port": str(values.port),
-            "ws_port": str(values.ws_port),
-            "bind": values.bind,
-            "socket_domain": _socket_domain(values.bind),
-            "system_user": values.system_user,
-            "persistence_dir": str(values.persistence_dir),
-            "allow_anonymous": "true" if values.password_file is None else "false",
-            "password_file": _line("password_file", values.password_file),
-            "acl_file": _line("acl_file", values.acl_file),
-        },
-    )
+    ws_bind = values.bind if values.ws_bind is None else values.ws_bind
+    plain = {name: str(getattr(values, name)) for name in _PLAIN}
+    listeners = {
+        "bind": values.bind,
+        "socket_domain": _socket_domain("bind", values.bind),
+        "ws_bind": ws_bind,
+        "ws_socket_domain": _socket_domain("ws_bind", ws_bind),
+        "allow_anonymous": "true" if values.anonymous else "false",
+    }
+    return _fill(CONFIGURATION, plain | listeners | _encrypted(values.tls))
+
+
+def _encrypted(tls: Tls | None) -> dict[str, str]:
+    """What stands before each line of TLS makes it a comment, or not."""
+    if tls is None:
+        return {"tls": "#"} | dict.fromkeys(("tls_port", "tls_bind", "tls_socket_domain", "certfile", "keyfile"), "")
+    files = {"certfile": str(tls.certfile), "keyfile": str(tls.keyfile)}
+    domain = _socket_domain("tls_bind", tls.bind)
+    return {"tls": "", "tls_port": str(tls.port), "tls_bind": tls.bind, "tls_socket_domain": domain, **files}
 
 
 def render_acl(values: AclValues) -> str:
     """The access list with these names. Raises SettingsError for what Mosquitto would misread."""
     prefix = values.prefix.strip("/")
-    return _fill(ACL, structs.asdict(values) | {"prefix": f"{prefix}/" if prefix else ""})
+    filled = {"prefix": f"{prefix}/" if prefix else "", "discovery": values.discovery.strip("/")}
+    return _fill(ACL, structs.asdict(values) | filled)
 
 
 def _fill(name: str, values: dict[str, str]) -> str:
@@ -89,12 +140,8 @@ def _check(key: str, value: str) -> None:
         raise SettingsError(f"broker file: {key} = {value!r} must be printable, without blanks at its ends")
 
 
-def _line(option: str, path: Path | None) -> str:
-    return f"# no {option}" if path is None else f"{option} {path}"
-
-
-def _socket_domain(bind: str) -> str:
+def _socket_domain(key: str, bind: str) -> str:
     try:
         return f"ipv{ip_address('127.0.0.1' if bind == 'localhost' else bind).version}"
     except ValueError as error:
-        raise SettingsError(f"broker file: bind = {bind!r} is no address (127.0.0.1, 0.0.0.0, ::1, …)") from error
+        raise SettingsError(f"broker file: {key} = {bind!r} is no address (127.0.0.1, 0.0.0.0, ::1, …)") from error

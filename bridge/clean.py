@@ -6,6 +6,7 @@ from secrets import token_hex
 
 import aiomqtt
 
+from bridge import tls
 from bridge.discovery import Shelf
 from bridge.errors import BrokerLost
 from bridge.leftovers import Leftover, filters, leftovers
@@ -71,4 +72,5 @@ def _connect(settings: Settings) -> aiomqtt.Client:
 
 def _lost(settings: Settings, error: Exception) -> BrokerLost:
     broker = settings.broker
-    return BrokerLost(f"the broker at {broker.host}:{broker.port} cannot be used: {str(error) or NO_ANSWER}")
+    told = NO_ANSWER if isinstance(error, TimeoutError) else tls.words(error, broker)
+    return BrokerLost(f"the broker at {broker.host}:{broker.port} cannot be used: {told}")

@@ -20,6 +20,7 @@ from bridge.pulse import Pulse
 from bridge.rest import Priority, Rest
 from bridge.sender import Sender
 from bridge.settings import Feed as FeedSettings
+from bridge.vitals import Vitals
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +41,14 @@ class Context(Struct):
     pulse: Pulse
     settings: FeedSettings
     looks: Looks
+    vitals: Vitals
 
 
 class Listener(Protocol):
     """Hears what becomes of a line: its first data, and that all of its subscriptions are answered."""
 
+    @property
+    def name(self) -> str: ...
     def data_flows(self, mono_ns: int) -> None: ...
     def complete(self) -> None: ...
 
@@ -88,6 +92,7 @@ class Connection:
         finally:
             for task in self._fetches:
                 task.cancel()
+            self._promise(self._context.settings.close_timeout_s)
             await self._line.close(self._context.settings.close_timeout_s)
 
     def change(self, added: Sequence[Symbol], removed: Sequence[Symbol]) -> None:
@@ -104,13 +109,18 @@ class Connection:
         self._end = self._end or lost
         self._line.abort(str(lost))
 
+    def _promise(self, within_s: float) -> None:
+        self._context.vitals.promise(self._listener.name, within_s)
+
     # --- up -----------------------------------------------------------------------------------------
     async def _dial(self) -> None:
         settings = self._context.settings
+        self._context.vitals.rest(self._listener.name)  # REST promises by itself
         prelude = self._exchange.prelude()
         answer = await self._context.rest.ask(prelude) if prelude is not None else b""
         dial = self._exchange.dial(answer)
         self._ping_ns = int(min(settings.ping_s, dial.ping_every_s) * 1e9)
+        self._promise(settings.connect_timeout_s)
         await open_line(dial.url, self._line, settings.connect_timeout_s, self._exchange.max_frame_bytes)
         now = self._clock.monotonic_ns()
         self._since_ns = self._clock.now_ns()
@@ -119,6 +129,7 @@ class Connection:
         self._next_ping_ns = now + self._ping_ns
 
     async def _greeted(self) -> None:
+        self._promise(self._context.settings.connect_timeout_s)
         deadline = self._clock.monotonic_ns() + int(self._context.settings.connect_timeout_s * 1e9)
         while not self._exchange.greeted():
             self._check()
@@ -148,6 +159,7 @@ class Connection:
             if now >= self._next_check_ns:
                 self._next_check_ns = now + CHECK_NS
                 self._check_symbols(now)
+            self._promise(STEP_S)
             with suppress(TimeoutError):
                 async with asyncio.timeout(STEP_S):
                     await self._line.gone.wait()

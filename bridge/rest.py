@@ -4,7 +4,7 @@ import asyncio
 import itertools
 from enum import IntEnum
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import aiohttp
 
@@ -12,6 +12,7 @@ from bridge.errors import FeedLost
 from bridge.exchanges.base import HttpRequest, Limits
 from bridge.line import refusal
 from bridge.unreachable import words
+from bridge.vitals import Vitals
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_WAITING = 1000
@@ -47,6 +48,13 @@ class _Pace:
         self._tokens = min(self._tokens, -seconds * self._rate)
 
 
+class Moves(NamedTuple):
+    """Where it promises to move while somebody asks, and under which name."""
+
+    vitals: Vitals
+    who: str
+
+
 class _Place:
     """A place in the queue."""
 
@@ -58,8 +66,10 @@ class _Place:
 class Rest:
     """The REST client of one exchange. Use as an async context manager."""
 
-    def __init__(self, limits: Limits, timeout_s: float = 10.0) -> None:
+    def __init__(self, limits: Limits, timeout_s: float = 10.0, moves: Moves | None = None) -> None:
         self._limits = limits
+        self._timeout_s = timeout_s
+        self._moves = moves
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._queue: asyncio.PriorityQueue[tuple[int, int, _Place]] = asyncio.PriorityQueue(MAX_WAITING)
         self._order = itertools.count()
@@ -80,6 +90,8 @@ class Rest:
         await self._turn(priority)
         try:
             delay = self._pace.wait_s(request.weight, asyncio.get_running_loop().time())
+            if self._moves is not None:
+                self._moves.vitals.promise(self._moves.who, delay + self._timeout_s)
             if delay:
                 await asyncio.sleep(delay)
             return await self._send(request)
@@ -110,6 +122,8 @@ class Rest:
                 place.ready.set()
                 return
         self._busy = False
+        if self._moves is not None:
+            self._moves.vitals.rest(self._moves.who)
 
     async def _send(self, request: HttpRequest) -> bytes:
         try:

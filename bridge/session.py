@@ -63,6 +63,7 @@ class Session:
         while True:
             delay_s = await self._attempt()
             self.reconnects += 1
+            self._context.vitals.promise(self.name, delay_s)
             await asyncio.sleep(delay_s)
 
     async def _attempt(self) -> float:

@@ -3,6 +3,7 @@
 How they come together (defaults < file < environment < command line) is loading.py's.
 """
 
+import ipaddress
 import os
 import re
 from fnmatch import fnmatchcase
@@ -20,8 +21,8 @@ Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Days = Annotated[int, Field(ge=0, le=36_500)]
 Level = Literal["debug", "info", "warning", "error"]
 Secret = Annotated[str | None, Field(repr=False)]
-AUTOSAVE_S = 30.0
-"""mosquitto.conf's autosave_interval: a killed broker forgets so much. The outbox must reach back twice that."""
+AUTOSAVE_S = 30
+"""Seconds between two saves of our brokers, unless told otherwise."""
 MAX_PREFIX = 100
 MAX_SECRET_BYTES = 4096
 MAX_PATTERN = 200
@@ -80,6 +81,14 @@ def _prefix(text: str) -> str:
     return text
 
 
+def _network(text: str) -> str:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no address or network like 192.168.1.7 or 10.0.0.0/24") from error
+    return text
+
+
 Topic = Annotated[
     str, _shaped(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+){0,7}", "levels of letters, digits, _ and -, parted by /")
 ]
@@ -103,6 +112,13 @@ def _read_secret(name: str, path: Path) -> str:
     if not text:
         raise SettingsError(f"{name} = {path}: is empty")
     return text
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class Broker(Section):
@@ -135,7 +151,15 @@ class Outbox(Section):
     """The log of stream messages: how much and how long it remembers."""
 
     bytes: Annotated[int, Field(ge=1_000_000)] = 64 * 1024 * 1024
-    keep_s: Annotated[float, Field(ge=2 * AUTOSAVE_S, le=86_400)] = 90.0
+    keep_s: Annotated[float, Field(ge=2, le=86_400)] = 90.0
+    autosave_s: Annotated[int, Field(ge=1, le=3600)] = AUTOSAVE_S
+
+    @model_validator(mode="after")
+    def _reaches_back(self) -> Self:
+        """A broker killed outright forgets what came since its last save, and one save may have failed."""
+        if self.keep_s < 2 * self.autosave_s:
+            raise ValueError("needs keep_s of at least 2 * autosave_s: else what a killed broker forgets is gone")
+        return self
 
 
 Symbols = tuple[Annotated[str, AfterValidator(_symbol)], ...]
@@ -262,9 +286,47 @@ class Dashboard(Section):
     host: str = "127.0.0.1"
     port: Port = 8000
     hosts: tuple[HostName, ...] = ()
+    login: Literal["auto", "on", "off"] = "auto"
+    password: Secret = None
+    password_file: Folder | None = None
+    tokens_file: Folder | None = None
+    session_days: Annotated[int, Field(ge=1, le=365)] = 30
+    trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
+    requests_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 3000
+    cert_file: Folder | None = None
+    key_file: Folder | None = None
+    hsts_days: Annotated[int, Field(ge=0, le=730)] = 30
+    mqtt_websocket_host: HostName | None = None
     mqtt_websocket_port: Port = 9001
+    mqtt_websocket_tls: bool = False
     mqtt_user: str | None = None
     mqtt_password: Secret = None
+
+    @model_validator(mode="after")
+    def _in_pairs(self) -> Self:
+        if self.password is not None and self.password_file is not None:
+            raise ValueError("has both password and password_file: keep one of them")
+        if self.key_file is not None and self.cert_file is None:
+            raise ValueError("has a key_file, but no cert_file")
+        return self
+
+    @property
+    def asks_login(self) -> bool:
+        """Whether visitors must log in. `auto`: as soon as another machine can reach the page, a proxy included."""
+        if self.login != "auto":
+            return self.login == "on"
+        return bool(self.trusted_proxies) or not _is_loopback(self.host)
+
+    @property
+    def scheme(self) -> str:
+        """What the page's address begins with."""
+        return "http" if self.cert_file is None else "https"
+
+    def secret(self) -> str | None:
+        """The password of people, from the setting or its file. Raises SettingsError if the file cannot be read."""
+        if self.password_file is None:
+            return self.password
+        return _read_secret("dashboard.password_file", self.password_file)
 
 
 class History(Section):
@@ -314,6 +376,12 @@ class Audit(Section):
     reach_s: Annotated[float, Field(ge=60, le=86_400)] = 600.0
 
 
+class Watchdog(Section):
+    """When a part of ours that does not move is taken to be stuck."""
+
+    grace_s: Annotated[float, Field(ge=1, le=600)] = 30.0
+
+
 class Log(Section):
     """`level` for all, `areas` for single ones (`{"bridge.session": "debug"}`); `to` terminal, file or journal."""
 
@@ -345,4 +413,5 @@ class Settings(Section):
     history: History = History()
     influx: Influx = Influx()
     audit: Audit = Audit()
+    watchdog: Watchdog = Watchdog()
     log: Log = Log()

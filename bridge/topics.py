@@ -165,6 +165,10 @@ class Topics:
         """Answers go only under this; anything else would publish with our rights wherever a guest points."""
         return self.prefix + ANSWER_ROOT
 
+    def answers(self, user: str | None, asker: str) -> str:
+        """Where an asker's answers come: with our access list a broker's user reads only those under its own name."""
+        return self.answer_root() + (asker if user is None or symbol_problem(user) else f"{user}/{asker}")
+
     def parts(self, topic: str) -> tuple[str, str, Symbol | None] | None:
         """Root, exchange and symbol of a stream topic of ours (a whole exchange's has no symbol); None: any other."""
         if len(topic) > MAX_TOPIC_BYTES or not topic.startswith(self.prefix):

@@ -11,6 +11,8 @@ from bridge.exits import AUDIT_CODES, CLEAN_CODES, EXIT_CODES
 EXAMPLES = "examples:\n  tickbridge demo\n  tickbridge up --lan\n  tickbridge symbols kucoin doge\n"
 EPILOG = "exit codes:\n" + "\n".join(f"  {code}  {text}" for code, text in EXIT_CODES.items())
 
+MOST_WAIT_S = 3600.0
+
 Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
@@ -44,6 +46,15 @@ def parser() -> argparse.ArgumentParser:
         verbs.check,
         "look at settings, folders and broker without starting anything",
         ["", "--config my.toml"],
+    )
+    _healthy_options(
+        _verb(
+            add,
+            "healthy",
+            verbs.healthy,
+            "whether bridge and dashboard of this machine work, or what is wrong and its cure",
+            ["", "--wait 60 --exchanges-may-fail", "--only bridge --json"],
+        )
     )
     _audit_options(
         _verb(
@@ -102,6 +113,21 @@ def _export_options(export: argparse.ArgumentParser) -> None:
     export.add_argument("--interval", metavar="INTERVAL", help="of candles: 1m (default), 5m, 15m, 30m, 1h, 4h, 1d")
     export.add_argument("--format", choices=("csv", "parquet"), help="default: as the file's name ends, else csv")
     export.add_argument("-o", dest="output", type=Path, metavar="FILE", help="default: EXCHANGE-SYMBOL-KIND.csv")
+
+
+def _healthy_options(healthy: argparse.ArgumentParser) -> None:
+    add = healthy.add_argument
+    add("--wait", type=_seconds, default=0.0, metavar="S", help="let it take so many seconds until all is well")
+    add("--exchanges-may-fail", action="store_true", help="an exchange that is down, and says so, is not wrong")
+    add("--only", choices=("bridge", "dashboard"), help="the other one is not on this machine")
+    add("--json", action="store_true", help="the findings as JSON")
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= MOST_WAIT_S:
+        raise argparse.ArgumentTypeError(f"{text} is not within 0 and {MOST_WAIT_S:.0f}")
+    return seconds
 
 
 def _audit_options(audit: argparse.ArgumentParser) -> None:

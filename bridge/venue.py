@@ -24,12 +24,13 @@ from bridge.looks import Looks
 from bridge.outages import Outages
 from bridge.plan import Plan, known, per_line, plan, rearrange
 from bridge.pulse import Pulse
-from bridge.rest import Rest
+from bridge.rest import Moves, Rest
 from bridge.sensors import Display, Sensors
 from bridge.session import Session
 from bridge.settings import ExchangeSettings, Settings
 from bridge.streams import Streams
 from bridge.topics import Gap, State, Topics
+from bridge.vitals import Vitals
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,9 @@ class Shared(Struct):
     jobs: Jobs
     backfills: Backfills
     folder: Path
+    vitals: Vitals
+    damaged: Callable[[str], None]
+    """Told when a file was put aside."""
 
 
 class Venue:
@@ -89,7 +93,8 @@ class Venue:
 
     async def run(self) -> None:
         """Until cancelled. Anything but FeedLost and FrameError is our bug, and ends the process."""
-        async with Rest(self.kind.limits) as rest:
+        moves = Moves(self._shared.vitals, f"{self.kind.name} REST")
+        async with Rest(self.kind.limits, moves=moves) as rest:
             plans = await self._plans(rest)
             assert self.catalogue is not None
             async with asyncio.TaskGroup() as group:
@@ -163,7 +168,8 @@ class Venue:
     def _make_context(self, rest: Rest) -> Context:
         feed_settings = self._shared.settings.feed
         looks = Looks(self.feed, feed_settings.looks_per_minute)
-        return Context(self.feed, rest, self._shared.clock, self._shared.pulse, feed_settings, looks)
+        shared = self._shared
+        return Context(self.feed, rest, shared.clock, shared.pulse, feed_settings, looks, shared.vitals)
 
     def _start(self, one: Plan) -> None:
         def make() -> Exchange:
@@ -204,7 +210,7 @@ class Venue:
                 return plans
             reason = "none of the wanted symbols is in the exchange's catalogue"
             self._starting = LineStatus("refused", reason, self._shared.clock.now_ns())
-            await asyncio.sleep(CATALOGUE_AGAIN_S)
+            await self._sleep(CATALOGUE_AGAIN_S)
 
     async def _catalogue(self, rest: Rest) -> Catalogue:
         """Never gives up; says in health why there is none yet."""
@@ -213,7 +219,9 @@ class Venue:
         told = ""
         while True:
             try:
-                catalogue, refused, _ = await load(self.kind, self.hosts, rest, self._shared.folder)
+                catalogue, refused, _ = await load(
+                    self.kind, self.hosts, rest, self._shared.folder, self._shared.damaged
+                )
             except (FeedLost, FrameError) as problem:
                 delay_s = backoff.next()
                 if isinstance(problem, FeedRefused):
@@ -224,11 +232,17 @@ class Venue:
                 if reason != told:
                     log.warning("%s: %s; it is tried again until it works", self.kind.name, reason)
                 told = reason
-                await asyncio.sleep(delay_s)
+                await self._sleep(delay_s)
                 continue
             for one in refused[: topics.LISTED]:
                 log.info("%s: an instrument cannot be used: %s", self.kind.name, one.reason)
             return catalogue
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait before the next try, which is promised."""
+        self._shared.vitals.promise(self.kind.name, seconds)
+        await asyncio.sleep(seconds)
+        self._shared.vitals.rest(self.kind.name)  # what is asked for now promises by itself
 
     def _source(self, rest: Rest, catalogue: Catalogue) -> Source:
         exchange = self.kind(catalogue, frozenset(), hosts=self.hosts)

@@ -60,6 +60,15 @@ def audit(options: argparse.Namespace, loaded: Loaded) -> int:
     return run(loaded.settings, Wish(**times, **{name: getattr(options, name) for name in named}))
 
 
+def healthy(options: argparse.Namespace, loaded: Loaded) -> int:
+    from dashboard.healthy.verb import PARTS, Wish, run
+
+    parts = PARTS if options.only is None else (options.only,)
+    return run(
+        loaded.settings, Wish(options.wait, options.json, options.exchanges_may_fail, parts, _named_broker(options))
+    )
+
+
 def symbols(options: argparse.Namespace, loaded: Loaded) -> int:
     from bridge.logs import configure
     from bridge.search import search
@@ -98,6 +107,11 @@ def _tokens_dir(options: argparse.Namespace, loaded: Loaded) -> Path:
     return folder or loaded.settings.data_dir / "influx"
 
 
+def _named_broker(options: argparse.Namespace) -> bool:
+    """Whether the command line says where the broker is."""
+    return any(one.partition("=")[0].strip().lower().startswith("broker.") for one in options.sets)
+
+
 def backfill(options: argparse.Namespace, loaded: Loaded) -> int:
     import time
 
@@ -119,8 +133,7 @@ def _ways(options: argparse.Namespace, loaded: Loaded) -> list[Settings]:
     """The broker of the bridge that runs on the same folder, then the settings' own; that alone if it was typed."""
     from dashboard.audit.address import BRIDGE_FILE, beside
 
-    typed = any(one.partition("=")[0].strip().lower().startswith("broker.") for one in options.sets)
-    near = None if typed else beside(loaded.settings, BRIDGE_FILE)
+    near = None if _named_broker(options) else beside(loaded.settings, BRIDGE_FILE)
     return [loaded.settings] if near is None or near == loaded.settings else [near, loaded.settings]
 
 

@@ -15,7 +15,9 @@ import msgspec
 from msgspec import Raw, Struct
 
 from bridge.settings import Settings
+from bridge.tls import words
 from bridge.topics import STREAM_ROOTS, Topics
+from bridge.vitals import Vitals
 from dashboard.broker import Inbox, backoff_s, passing_client
 from dashboard.filters import matcher
 from dashboard.subscriptions import Subscriptions
@@ -30,6 +32,8 @@ SETTLE_S = 1.0
 MOST_STATES = 20_000
 AT_ONCE = 500
 """So many messages are taken in before others get their turn."""
+TAKEN_S = 10.0
+NAME = "live states"
 HEALTH, CATALOGUE, LATEST = (f"{root}/#" for root in ("health", "catalogue", "latest"))
 LASTING = ("catalogue", "jobs")
 """What holds whether its exchange speaks or not."""
@@ -90,8 +94,9 @@ class Listener(Protocol):
 class LiveStates:
     """`run` until cancelled. What has expired is never given out."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, vitals: Vitals | None = None) -> None:
         self._settings = settings
+        self._vitals = vitals or Vitals(time.monotonic_ns, 0.0)
         self._prefix = Topics(settings.prefix).prefix
         self._states: dict[str, State] = {}
         self._live: set[str] = set()
@@ -116,27 +121,33 @@ class LiveStates:
             try:
                 await self._hear()
             except (aiomqtt.MqttError, OSError) as error:
-                log.debug("live states: the broker is away: %s", error)
+                log.debug("live states: the broker is away: %s", words(error, self._settings.broker))
             finally:
                 self._client = None
                 self._subscriptions.end()
                 self._line("away")
-            await asyncio.sleep(backoff_s(self._tries))
+            delay_s = backoff_s(self._tries)
+            self._vitals.promise(NAME, delay_s)
+            await asyncio.sleep(delay_s)
             self._tries += 1
 
     async def _hear(self) -> None:
         inbox = Inbox()
+        self._vitals.promise(NAME, 3 * self._settings.broker.connect_timeout_s)
         async with passing_client(self._settings.broker, f"{self._settings.instance}-page", inbox) as client:
             self._live.clear()
             refused = await self._subscriptions.begin(client)
             self._client = client
             self._settled_s = time.monotonic() + SETTLE_S
             self._line(f"refuses {', '.join(refused)}: see its acl" if refused else "ok")
+            self._vitals.rest(NAME)
             async for message in client.messages:
+                self._vitals.promise(NAME, TAKEN_S)
                 self._note(message)
                 for _ in range(min(AT_ONCE, inbox.qsize())):
                     self._note(inbox.get_nowait())
                 await self._mind_latest()
+                self._vitals.rest(NAME)
 
     def _line(self, broker: str) -> None:
         self.broker = broker

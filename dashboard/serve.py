@@ -4,8 +4,11 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,16 +18,20 @@ from starlette.applications import Starlette
 
 from bridge.errors import SettingsError, StoreError
 from bridge.settings import Settings
+from bridge.vitals import Vitals
+from bridge.watchdog import Watchdog
 from dashboard.api import Api
 from dashboard.app import create_app
 from dashboard.audit import address
 from dashboard.audit.keeper import Keeper
 from dashboard.connections import Http
+from dashboard.door.certificate import Certificate
+from dashboard.door.door import Door
 from dashboard.history import open_influx
 from dashboard.history.base import StoreAway
 from dashboard.history.recorder import Recorder
 from dashboard.history.schema import FILE
-from dashboard.history.sqlite import SqliteHistory
+from dashboard.history.sqlite import SqliteHistory, replace
 from dashboard.live import LiveStates
 from dashboard.stream.hub import Hub
 from dashboard.stream.socket import MOST_REQUEST_BYTES, PING_S, Protocol, Stream
@@ -36,9 +43,12 @@ if TYPE_CHECKING:
 FLUSH_S = 2.0
 """How long a stop may wait for the last commit; what it does not store, the broker keeps."""
 CLOSE_S = 1.0
+TICK_S = 0.1
 FAILED = 1
 WRONG_SETTINGS = 2
 TASK_DIED = 3
+DAMAGED = -1
+"""The history was put aside: everything begins anew with another one."""
 SESSION_FLAG = "recorder-session"
 log = logging.getLogger(__name__)
 
@@ -50,10 +60,15 @@ def run(settings: Settings) -> int:
     """
     try:
         settings.broker.secret()
-        with bind(settings.dashboard.host, settings.dashboard.port) as listener:
-            history = open_history(settings)
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                return runner.run(serve(settings, listener, history))
+        door = Door(settings)
+        while True:
+            with bind(settings.dashboard.host, settings.dashboard.port) as listener:
+                history = open_history(settings)
+                with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                    code = runner.run(serve(settings, door, listener, history))
+            if code != DAMAGED or not isinstance(history, SqliteHistory) or history.damage is None:
+                return code
+            replace(history.path, history.damage)
     except StoreAway as error:
         log.error("%s", error)
         return FAILED
@@ -68,7 +83,7 @@ def open_history(settings: Settings) -> "SqliteHistory | InfluxHistory | None":
         return None
     if settings.history.store == "influx":
         return open_influx(settings)
-    return SqliteHistory(settings.data_dir / FILE, settings.history)
+    return SqliteHistory.open(settings.data_dir / FILE, settings.history)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -81,15 +96,21 @@ def bind(host: str, port: int) -> socket.socket:
         raise SettingsError(f"dashboard.host = {host}, dashboard.port = {port}: {reason}: set another port") from error
 
 
-async def serve(settings: Settings, listener: socket.socket, history: "SqliteHistory | InfluxHistory | None") -> int:
+async def serve(
+    settings: Settings, door: Door, listener: socket.socket, history: "SqliteHistory | InfluxHistory | None"
+) -> int:
     """Run all parts until a signal comes or one dies; then flush, close, and say how it ended. Closes the history."""
-    live = LiveStates(settings)
+    vitals = Vitals(time.monotonic_ns, settings.watchdog.grace_s)
+    live = LiveStates(settings, vitals)
     flag = settings.data_dir / SESSION_FLAG
     # what InfluxDB has, Telegraf writes
-    recorder = Recorder(history, settings, lambda: touch(flag)) if isinstance(history, SqliteHistory) else None
+    recorder = Recorder(history, settings, lambda: touch(flag), vitals) if isinstance(history, SqliteHistory) else None
     keeper = Keeper(settings, history) if history is not None and settings.audit.enabled else None
     api, stream = Api(settings, live, history, recorder, keeper), Stream(Hub(live))
-    server = Server(configured(create_app(api, settings.dashboard.mqtt_websocket_port, stream=stream)))
+    page = settings.dashboard
+    app = create_app(api, page.mqtt_websocket_port, stream=stream, door=door)
+    uvicorns = configured(app, page.trusted_proxies, door.certificate)
+    server = Server(uvicorns, vitals, partial(told, live, recorder, history))
     parts: dict[str, Callable[[], Awaitable[None]]] = {
         "page": lambda: server.serve([listener]),
         "live states": live.run,
@@ -100,20 +121,55 @@ async def serve(settings: Settings, listener: socket.socket, history: "SqliteHis
         parts["history"] = history.run
     if keeper is not None:
         parts["audit"] = keeper.run
+    if door.certificate is not None:
+        parts["look at the certificate"] = door.certificate.run
     if settings.history.enabled and settings.history.store == "influx":
         api.telegraf = watch_telegraf(settings)
         parts["look at Telegraf"] = api.telegraf.run
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    log.info("the page: http://%s:%s/", *listener.getsockname()[:2])
+    obey_hangup(door)
+    log.info("the page: %s://%s:%s/", page.scheme, *listener.getsockname()[:2])
     address.leave(settings)
     try:
-        return await supervise(parts, stop, lambda: finish(server, recorder))
+        with Watchdog(vitals) as watchdog:
+            return await _live(parts, server, (history, recorder), watchdog)
     finally:
         address.forget(settings)
         if history is not None:
             await history.aclose()
+
+
+async def _live(
+    parts: dict[str, Callable[[], Awaitable[None]]],
+    server: uvicorn.Server,
+    stores: tuple["SqliteHistory | InfluxHistory | None", Recorder | None],
+    watchdog: Watchdog,
+) -> int:
+    """Until a signal comes, a part dies, or the history turns out to be damaged."""
+    stop, asked = asyncio.Event(), asyncio.Event()
+    history, recorder = stores
+
+    def obey() -> None:
+        asked.set()
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, obey)
+    if isinstance(history, SqliteHistory):
+        history.on_damage = stop.set
+
+    async def end() -> None:
+        if asked.is_set():
+            watchdog.stopping()
+        await finish(server, recorder)
+
+    code = await supervise(parts, stop, end)
+    return DAMAGED if not code and not asked.is_set() else code
+
+
+def obey_hangup(door: Door) -> None:
+    """SIGHUP reads certificate and passwords anew; at a terminal it still means that the terminal is gone."""
+    if not (sys.stdin and sys.stdin.isatty()):
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, door.reload)
 
 
 async def supervise(
@@ -145,8 +201,10 @@ async def finish(server: uvicorn.Server, recorder: Recorder | None) -> None:
             log.warning("the last commit takes too long: what it does not store, the broker keeps")
 
 
-def configured(app: Starlette) -> uvicorn.Config:
-    """How the page is served."""
+def configured(
+    app: Starlette, trusted_proxies: Sequence[str] = (), certificate: Certificate | None = None
+) -> uvicorn.Config:
+    """How the page is served. Nobody but a trusted proxy is believed whom it speaks for."""
     return uvicorn.Config(
         app,
         log_config=None,
@@ -159,6 +217,9 @@ def configured(app: Starlette) -> uvicorn.Config:
         ws_ping_interval=PING_S,
         ws_ping_timeout=PING_S,
         ws_per_message_deflate=False,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=[*trusted_proxies],
+        ssl_context_factory=None if certificate is None else lambda config, default: certificate.context,
     )
 
 
@@ -177,8 +238,33 @@ def touch(flag: Path) -> None:
         log.warning("%s: %s", flag, error.strerror)
 
 
+def told(live: LiveStates, recorder: Recorder | None, history: "SqliteHistory | InfluxHistory | None") -> str:
+    """How it goes, in one line."""
+    if recorder is not None:
+        store = recorder.store
+    else:
+        store = "off" if history is None else str(history.status().get("problem", "ok"))
+    return f"the page is served; broker {live.broker}, store {store}"
+
+
 class Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: the process has one place for them."""
+    """uvicorn without its own signal handlers: the process has one place for them. Each turn is a sign of life."""
+
+    def __init__(
+        self, config: uvicorn.Config, vitals: Vitals | None = None, status: Callable[[], str] = lambda: "served"
+    ) -> None:
+        super().__init__(config)
+        self._vitals = vitals
+        self._status = status
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second, once the page listens."""
+        if self._vitals is not None:
+            self._vitals.promise("page", TICK_S)
+            if counter % 10 == 0:
+                self._vitals.status = self._status()
+                self._vitals.ready = True
+        return await super().on_tick(counter)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -97,9 +97,10 @@ class House:
 class Caller:
     """Somebody on the LAN who asks."""
 
-    def __init__(self, client: aiomqtt.Client, names: Topics) -> None:
+    def __init__(self, client: aiomqtt.Client, names: Topics, user: str | None = None) -> None:
         self.client = client
         self.names = names
+        self.answers = names.answers(user, "me")
         self.number = 0
 
     async def send(self, what: str, payload: bytes, reply_to: str | None = None, **more: Any) -> bytes:
@@ -112,7 +113,7 @@ class Caller:
         return correlation
 
     async def ask(self, what: str, payload: bytes = b"") -> list[dict[str, Any]]:
-        correlation = await self.send(what, payload, self.names.answer_root() + "me")
+        correlation = await self.send(what, payload, self.answers)
         pages: list[dict[str, Any]] = []
         async with asyncio.timeout(10):
             while not pages or pages[-1].get("page", 1) < pages[-1].get("pages", 1):
@@ -149,7 +150,7 @@ async def calling(house: House, broker: Broker, user: str = "dashboard") -> Asyn
     async with client:
         await client.subscribe(house.names.answer_root() + "#", qos=1)
         await client.subscribe("stolen/#", qos=1)
-        caller = Caller(client, house.names)
+        caller = Caller(client, house.names, name)
         await answering(caller)
         yield caller
 
@@ -158,7 +159,7 @@ async def answering(caller: Caller) -> None:
     """Wait until the bridge's requests are subscribed: nothing else tells it, so ask until there is an answer."""
     async with asyncio.timeout(20):
         while True:
-            await caller.send("gaps", b'{"exchange":"probe"}', caller.names.answer_root() + "probe")
+            await caller.send("gaps", b'{"exchange":"probe"}', caller.answers)
             try:
                 async with asyncio.timeout(0.3):
                     await anext(caller.client.messages)
@@ -170,7 +171,7 @@ async def answering(caller: Caller) -> None:
 
 async def drained(caller: Caller) -> None:
     """Take in the answers to the probes that came late: all do before the answer to one more question."""
-    last = await caller.send("gaps", b'{"exchange":"probe"}', caller.names.answer_root() + "probe")
+    last = await caller.send("gaps", b'{"exchange":"probe"}', caller.answers)
     async with asyncio.timeout(10):
         async for message in caller.client.messages:
             if message.properties is not None and message.properties.CorrelationData == last:

@@ -7,16 +7,20 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from bridge.brokerfiles import AclValues, BrokerValues, render, render_acl
+from bridge.brokerfiles import AclValues, BrokerValues, Tls, render, render_acl
 
 START_S = 10.0
+ANYTHING = "topic readwrite #\ntopic readwrite $SYS/#\n"
+"""The access list of a broker without users."""
 PASSWORDS = {
     "bridge": "bridge-secret",
     "dashboard": "dashboard-secret",
     "telegraf": "telegraf-secret",
+    "homeassistant": "homeassistant-secret",
+    "operator": "operator-secret",
     "guest": "guest-secret",
 }
 
@@ -42,10 +46,12 @@ def free_ports(count: int) -> list[int]:
 
 
 class Broker:
-    """`with_users`: bridge, dashboard and guest with PASSWORDS and our access list; else anybody may do anything.
+    """`with_users`: everyone of PASSWORDS and our access list, and with `anonymous` also who has no name; else anybody
+    may do anything.
 
     `replace` changes lines of the configuration (`{"autosave_interval 30": "autosave_interval 1"}`); `acl` stands in
-    for our access list. The folder keeps the persistence over restarts.
+    for our access list, `passwords` for those. With
+    `tls` the websockets are encrypted, and so is MQTT on its port. The folder keeps the persistence over restarts.
     """
 
     host = "127.0.0.1"
@@ -55,12 +61,18 @@ class Broker:
         folder: Path,
         *,
         with_users: bool = False,
+        anonymous: bool = False,
         prefix: str = "",
         acl: str | None = None,
+        passwords: Mapping[str, str] = PASSWORDS,
+        tls: Tls | None = None,
         replace: dict[str, str] | None = None,
     ) -> None:
         self.folder = folder
         self.with_users = with_users
+        self._anonymous = anonymous
+        self._passwords = passwords
+        self._tls = tls
         self.port, self.ws_port = free_ports(2)
         self._prefix = prefix
         self._acl = acl
@@ -70,7 +82,7 @@ class Broker:
     # --- who and where ------------------------------------------------------------------------------
     def credentials(self, name: str = "bridge") -> tuple[str | None, str | None]:
         """User and password, or (None, None) where anybody may connect."""
-        return (name, PASSWORDS[name]) if self.with_users else (None, None)
+        return (name, self._passwords[name]) if self.with_users else (None, None)
 
     @property
     def user(self) -> str | None:
@@ -155,16 +167,17 @@ class Broker:
     def _write_files(self) -> None:
         data = self.folder / "data"
         data.mkdir(parents=True, exist_ok=True)
-        if self.with_users:
-            self._write_users()
+        self._write_users()
         text = render(
             BrokerValues(
                 port=self.port,
                 ws_port=self.ws_port,
                 persistence_dir=data,
                 system_user=getpass.getuser(),
-                password_file=self.folder / "passwords" if self.with_users else None,
-                acl_file=self.folder / "acl" if self.with_users else None,
+                password_file=self.folder / "passwords",
+                acl_file=self.folder / "acl",
+                anonymous=self._anonymous or not self.with_users,
+                tls=self._tls,
             )
         )
         for old, new in self.replace.items():
@@ -174,9 +187,10 @@ class Broker:
 
     def _write_users(self) -> None:
         passwords = self.folder / "passwords"
-        private(passwords, "".join(f"{name}:{secret}\n" for name, secret in PASSWORDS.items()))
+        private(passwords, "".join(f"{name}:{secret}\n" for name, secret in self._passwords.items()))
         subprocess.run([binary("mosquitto_passwd"), "-U", str(passwords)], check=True, capture_output=True)
-        private(self.folder / "acl", self._acl or render_acl(AclValues(prefix=self._prefix)))
+        ours = render_acl(AclValues(prefix=self._prefix)) if self.with_users else ANYTHING
+        private(self.folder / "acl", self._acl or ours)
 
 
 def private(path: Path, text: str) -> None:

@@ -11,6 +11,11 @@ from tests.broker import Broker
 from tests.containers import Influx, Mosquitto, Telegraf
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long begins first, so that nobody waits for it alone in the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """A pull may take minutes, and no test has so many."""
     modules = {item.module for item in session.items if isinstance(item, pytest.Function)}

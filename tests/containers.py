@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 
 from bridge.brokerfiles import AclValues, BrokerValues, render, render_acl
-from tests.broker import PASSWORDS, free_ports, listens, private
+from tests.broker import ANYTHING, PASSWORDS, free_ports, listens, private
 from tests.engine import START_S, Part
 
 TELEGRAF_CONF = Path(__file__).parents[1] / "telegraf" / "telegraf.conf"
@@ -78,7 +78,7 @@ class Mosquitto(Part):
         (folder / "data").mkdir()
         super().__init__(
             "mosquitto",
-            ["sh", "-c", _START_MOSQUITTO if with_users else _MOSQUITTO],
+            ["sh", "-c", _START_MOSQUITTO],
             volumes={config: "/mosquitto/config", folder / "data": "/mosquitto/data"},
             user=f"{os.getuid()}:{os.getgid()}",
         )
@@ -91,13 +91,13 @@ class Mosquitto(Part):
             ws_port=self.ws_port,
             persistence_dir=Path("/mosquitto/data"),
             system_user=getpass.getuser(),
-            password_file=inside / "passwords" if self.with_users else None,
-            acl_file=inside / "acl" if self.with_users else None,
+            password_file=inside / "passwords",
+            acl_file=inside / "acl",
+            anonymous=not self.with_users,
         )
         (config / "mosquitto.conf").write_text(render(values))
-        if self.with_users:
-            private(config / "plain", "".join(f"{name}:{secret}\n" for name, secret in PASSWORDS.items()))
-            private(config / "acl", render_acl(AclValues()))
+        private(config / "plain", "".join(f"{name}:{secret}\n" for name, secret in PASSWORDS.items()))
+        private(config / "acl", render_acl(AclValues()) if self.with_users else ANYTHING)
 
     def _answers(self) -> bool:
         return all(listens(port) for port in (self.port, self.ws_port))

@@ -21,6 +21,7 @@ from bridge.simulator import Simulator
 from bridge.streams import Streams
 from bridge.topics import Gap, State, Topics
 from bridge.venue import Shared, Venue
+from bridge.vitals import Vitals
 
 BRISK = Feed(
     connect_timeout_s=3, proof_s=2.5, ping_s=1, pong_s=1, silence_s=4, backoff_first_s=0.1, backoff_most_s=0.5,
@@ -43,6 +44,7 @@ class Rig:
         self.streams.begin(self.clock.now_ns() // 1_000_000)
         self.gaps = Gaps("rig")
         self.gap_log: list[Gap] = []
+        self.damaged: list[str] = []
         self.told: list[tuple[str, dict[str, Any]]] = []
         self.states: dict[str, State] = {}
         self.status_log: list[tuple[float, str, str]] = []
@@ -71,6 +73,8 @@ class Rig:
             jobs=self.jobs,
             backfills=self.backfills,
             folder=folder,
+            vitals=Vitals(self.clock.monotonic_ns, 30),
+            damaged=self.damaged.append,
         )
         self.venues = {
             name: Venue(kind, ExchangeSettings(symbols=SYMBOLS, **hosts[name], **exchange), shared)

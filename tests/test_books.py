@@ -16,6 +16,7 @@ from bridge.outbox import Outbox
 from bridge.streams import Streams
 from bridge.topics import MINUTE_NS, State, Topics
 from bridge.troubles import Troubles
+from bridge.vitals import Vitals
 
 TOPIC = "candles/kucoin/BTC-USDT/1m"
 
@@ -32,7 +33,8 @@ class Desk:
         self.ledger = Ledger(path, names)
         self.coverage = Coverage(self.ledger.covered())
         parts = names, clock, self.streams, self.outbox, Gaps("x"), Tally(names)
-        self.books = Books(self.ledger, *parts, Troubles(self.streams, "errors/bridge"), jobs, self.coverage)
+        vitals = Vitals(clock.monotonic_ns, 30)
+        self.books = Books(self.ledger, *parts, Troubles(self.streams, "errors/bridge"), jobs, self.coverage, vitals)
 
     def tell(self, minute: int) -> None:
         body = json.dumps({"close": 1, "time_ns": minute * MINUTE_NS})[:-1]

@@ -1,42 +1,75 @@
 """Mosquitto's files: filled in, safe against what would become an option, and taken by the real program."""
 
 import re
-import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bridge.brokerfiles import AclValues, BrokerValues, folder, render, render_acl
+from bridge.brokerfiles import AclValues, BrokerValues, Tls, folder, render, render_acl
 from bridge.errors import SettingsError
-from bridge.topics import REQUESTS, STATE_ROOTS, STREAM_ROOTS, Topics
-from tests.broker import Broker, binary, run_client
+from tests.broker import Broker, run_client
 
 
-def values(bind: str = "127.0.0.1", system_user: str = "nobody", password_file: Path | None = None) -> BrokerValues:
-    return BrokerValues(
-        port=1883,
-        ws_port=9001,
-        persistence_dir=Path("/srv/x"),
-        system_user=system_user,
-        bind=bind,
-        password_file=password_file,
-    )
+def values(**more: Any) -> BrokerValues:
+    usual: dict[str, Any] = {
+        "port": 1883,
+        "ws_port": 9001,
+        "persistence_dir": Path("/srv/x"),
+        "system_user": "nobody",
+        "password_file": Path("/srv/passwords"),
+        "acl_file": Path("/srv/acl"),
+    }
+    return BrokerValues(**usual | more)
+
+
+def options(text: str) -> list[str]:
+    """The lines that count."""
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
 def test_nothing_is_left_to_fill_in() -> None:
     assert "${" not in render(values()) + render_acl(AclValues())
 
 
-def test_without_a_password_file_anybody_may_connect_and_with_one_nobody_unnamed() -> None:
-    assert "allow_anonymous true" in render(values())
-    guarded = render(values(password_file=Path("/srv/passwords")))
-    assert "allow_anonymous false" in guarded
-    assert "\npassword_file /srv/passwords\n" in guarded
+@pytest.mark.parametrize("name", ["mosquitto.conf", "acl"])
+def test_a_template_needs_no_more_than_names_in_braces(name: str) -> None:
+    """Ansible fills in these very files."""
+    text = (folder() / name).read_text(encoding="utf-8")
+    assert text.count("$") == len(re.findall(r"\$\{[a-z_]+\}", text))
+    assert not re.search(r"\{[{%#]", text)
+
+
+def test_nobody_unnamed_may_connect_unless_it_is_said() -> None:
+    assert "allow_anonymous false" in options(render(values()))
+    assert "allow_anonymous true" in options(render(values(anonymous=True)))
+
+
+def test_with_certificates_other_machines_have_an_encrypted_port_and_the_plain_one_may_stay_on_loopback() -> None:
+    plain = options(render(values(bind="0.0.0.0")))
+    assert [line for line in plain if line.startswith(("listener", "certfile", "keyfile"))] == [
+        "listener 1883 0.0.0.0",
+        "listener 9001 0.0.0.0",
+    ]
+    tls = Tls(certfile=Path("/srv/server.crt"), keyfile=Path("/srv/server.key"))
+    told = options(render(values(ws_bind="0.0.0.0", tls=tls)))
+    own = ["certfile /srv/server.crt", "keyfile /srv/server.key"]
+    assert [line for line in told if line.startswith(("listener", "certfile", "keyfile"))] == [
+        "listener 1883 127.0.0.1",
+        *["listener 9001 0.0.0.0", *own],
+        *["listener 8883 0.0.0.0", *own],
+    ]
+
+
+def test_a_small_machine_has_smaller_limits() -> None:
+    told = options(render(values(autosave_s=7, max_queued_messages=1000, max_queued_bytes=2000, memory_limit=3000)))
+    wanted = {"autosave_interval 7", "max_queued_messages 1000", "max_queued_bytes 2000", "memory_limit 3000"}
+    assert wanted <= set(told)
 
 
 @pytest.mark.parametrize(("bind", "domain"), [("0.0.0.0", "ipv4"), ("::1", "ipv6"), ("localhost", "ipv4")])
 def test_the_socket_domain_follows_the_address(bind: str, domain: str) -> None:
-    assert render(values(bind)).count(f"socket_domain {domain}\n") == 2
+    assert render(values(bind=bind)).count(f"socket_domain {domain}\n") == 2
 
 
 @pytest.mark.parametrize(
@@ -45,6 +78,7 @@ def test_the_socket_domain_follows_the_address(bind: str, domain: str) -> None:
         (values(bind="everywhere"), "bind = 'everywhere' is no address"),
         (values(system_user="me\nallow_anonymous true"), "system_user"),
         (values(password_file=Path("/srv/x ")), "password_file"),
+        (values(tls=Tls(certfile=Path("/a"), keyfile=Path("/b"), bind="all")), "tls_bind = 'all' is no address"),
     ],
 )
 def test_what_mosquitto_would_misread_is_refused_by_name(bad: BrokerValues, named: str) -> None:
@@ -56,13 +90,6 @@ def test_a_missing_template_is_said_plainly(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("bridge.brokerfiles._HERE", tmp_path / "bridge")
     with pytest.raises(SettingsError, match="install Tickbridge again"):
         folder()
-
-
-@pytest.mark.parametrize("root", [*STREAM_ROOTS, *STATE_ROOTS])
-def test_every_topic_root_is_in_the_access_list_of_all_four(root: str) -> None:
-    acl = render_acl(AclValues(prefix="home/pi"))
-    assert acl.count(f"topic readwrite home/pi/{root}/#") == 1
-    assert acl.count(f"topic read home/pi/{root}/#") == 3
 
 
 @pytest.mark.real
@@ -85,26 +112,3 @@ def test_both_listeners_are_on_loopback_only(broker: Broker) -> None:
     rows += [line.split() for line in Path("/proc/net/tcp6").read_text().splitlines()[1:]]
     addresses = {row[1] for row in rows if row[3] == "0A" and row[1].rpartition(":")[2] in wanted}
     assert addresses == {f"0100007F:{port}" for port in wanted}
-
-
-@pytest.mark.real
-def test_only_the_bridges_own_user_may_ask_for_what_makes_it_fetch(guarded_broker: Broker) -> None:
-    """Seen by what is delivered to the bridge."""
-    port = str(guarded_broker.port)
-
-    def publish(user: str, topic: str) -> None:
-        _, password = guarded_broker.credentials(user)
-        who = ["-p", port, "-u", user, "-P", str(password)]
-        run_client(["mosquitto_pub", *who, "-t", topic, "-m", user, "-q", "1", "-r"])
-
-    for user in ("guest", "dashboard", "bridge"):
-        for what in REQUESTS:
-            publish(user, f"{Topics(shard='2/3').request(what)}/{user}")  # each kept where no other one overwrites it
-    publish("dashboard", Topics().request("ledger"))
-    _, password = guarded_broker.credentials()
-    sub = [binary("mosquitto_sub"), "-p", port, "-u", "bridge", "-P", str(password), "-t", "tickbridge/request/#"]
-    told = subprocess.run([*sub, "-F", "%t %p", "-W", "2"], capture_output=True, text=True, timeout=20, check=False)
-    heard = {(topic, user) for topic, user in (line.split() for line in told.stdout.splitlines())}
-    allowed = {user: {topic.split("/")[2] for topic, said in heard if said == user} for _, user in heard}
-    assert allowed == {"dashboard": {"ledger", "gaps", "resend", "lost", "found"}, "bridge": set(REQUESTS)}
-    assert (Topics().request("ledger"), "dashboard") in heard

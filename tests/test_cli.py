@@ -28,7 +28,9 @@ def test_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"tickbridge {__version__}\n"
 
 
-@pytest.mark.parametrize("verb", ["up", "demo", "run", "dashboard", "check", "audit", "symbols", "backfill", "export"])
+@pytest.mark.parametrize(
+    "verb", ["up", "demo", "run", "dashboard", "check", "healthy", "audit", "symbols", "backfill", "export"]
+)
 def test_help_of_every_verb_shows_examples_and_exit_codes(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main([verb, "--help"])

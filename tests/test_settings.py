@@ -10,7 +10,7 @@ from bridge.errors import SettingsError
 from bridge.events import Channel
 from bridge.loading import as_environment, find_file, load
 from bridge.mistakes import names
-from bridge.settings import AUTOSAVE_S, Broker, Dashboard, Influx, Settings
+from bridge.settings import Broker, Dashboard, Influx, Settings
 
 SAMPLE = Path(__file__).parents[1] / "bridge" / "tickbridge.sample.toml"
 NO_FILE = {"TICKBRIDGE_CONFIG": ""}
@@ -160,7 +160,7 @@ def test_mistake_in_a_file_is_named_with_place_value_and_cure(text: str, told: s
 
 def test_every_mistake_of_every_layer_is_told_at_once(tmp_path: Path) -> None:
     environ = {"TICKBRIDGE_DASHBORD__PORT": "1", "TICKBRIDGE_BROKER": "x", "TICKBRIDGE_LOG__AREAS": "{"}
-    lines = mistake("[broker]\nport = -1\n", ["outbox.keep_s=9"], environ, at=tmp_path)
+    lines = mistake("[broker]\nport = -1\n", ["outbox.keep_s=1"], environ, at=tmp_path)
     starts = {line.split(":")[0] for line in lines}
     assert starts == {
         "tickbridge.toml",
@@ -215,9 +215,11 @@ def test_home_folder_is_found_in_paths(monkeypatch: pytest.MonkeyPatch) -> None:
     assert given(["data_dir=~/ticks"]).data_dir == Path("/home/somebody/ticks")
 
 
-def test_autosave_is_the_brokers() -> None:
-    template = (Path(__file__).parents[1] / "mosquitto" / "mosquitto.conf").read_text(encoding="utf-8")
-    assert f"\nautosave_interval {AUTOSAVE_S:.0f}\n" in template
+def test_the_outbox_reaches_back_two_of_the_brokers_saves() -> None:
+    assert given([]).outbox.keep_s >= 2 * given([]).outbox.autosave_s
+    assert given(["outbox.autosave_s=300", "outbox.keep_s=600"]).outbox.autosave_s == 300
+    with pytest.raises(SettingsError, match=r"outbox.*keep_s of at least 2 \* autosave_s"):
+        given(["outbox.autosave_s=46"])
 
 
 def test_names_of_docker_images_are_no_settings() -> None:

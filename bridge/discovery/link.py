@@ -45,7 +45,7 @@ class Link:
 
     async def run(self) -> None:
         """A new client for every connection."""
-        await keep_serving(self._serve, self._away)
+        await keep_serving(self._broker, self._serve, self._away)
 
     async def _serve(self) -> None:
         """One connection, until it breaks."""
@@ -110,8 +110,14 @@ class Link:
             asyncio.get_running_loop().call_later(SUBSCRIBING_S, self._home.hurry)
 
     async def _until_told(self) -> None:
-        async with asyncio.timeout(LOOK_S):
-            await self._told.wait()
+        """Raises BrokerLost for a broker that does not give back what was published."""
+        try:
+            async with asyncio.timeout(LOOK_S):
+                await self._told.wait()
+        except TimeoutError as error:
+            raise BrokerLost(
+                f"the broker does not give back what we publish under {self._names.answer_root()}"
+            ) from error
 
     def _born(self) -> None:
         """Home Assistant is there: its states now, for it has subscribed already; its devices a little later."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import ssl
 from collections.abc import Awaitable, Callable
 from typing import cast
 
@@ -10,6 +9,7 @@ import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from bridge import tls
 from bridge.backoff import Backoff
 from bridge.errors import BrokerLost
 from bridge.settings import Broker
@@ -25,7 +25,10 @@ MAX_PACKET = 1024 * 1024
 def client(
     broker: Broker, identifier: str, password: str | None, inbox: asyncio.Queue[aiomqtt.Message] | None = None
 ) -> aiomqtt.Client:
-    """A new one for every connection. `inbox`: a queue of one's own in place of aiomqtt's, which has no limit."""
+    """A new one for every connection. `inbox`: a queue of one's own in place of aiomqtt's, which has no limit.
+
+    Raises SettingsError if the authority's file cannot be used.
+    """
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     properties.SessionExpiryInterval = 0
     properties.MaximumPacketSize = MAX_PACKET
@@ -44,12 +47,20 @@ def client(
         socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         # aiomqtt makes its queue by this, with a size
         queue_type=None if inbox is None else cast("type[asyncio.Queue[aiomqtt.Message]]", lambda maxsize: inbox),
-        tls_context=ssl.create_default_context(cafile=broker.ca_file) if broker.tls else None,
+        tls_context=tls.context(broker),
     )
 
 
-async def keep_serving(serve: Callable[[], Awaitable[None]], away: Callable[[str], None]) -> None:
-    """Until cancelled: `serve` one connection after the other; `away` is told why one ended."""
+async def keep_serving(
+    broker: Broker,
+    serve: Callable[[], Awaitable[None]],
+    away: Callable[[str], None],
+    pausing: Callable[[float], None] = lambda _delay_s: None,
+) -> None:
+    """Until cancelled: `serve` one connection after the other.
+
+    `away` is told why one ended, `pausing` for how many seconds nothing happens then.
+    """
     loop = asyncio.get_running_loop()
     backoff = Backoff(BACKOFF_FIRST_S, BACKOFF_MOST_S)
     while True:
@@ -58,10 +69,12 @@ async def keep_serving(serve: Callable[[], Awaitable[None]], away: Callable[[str
             await serve()
         except (aiomqtt.MqttError, BrokerLost, OSError) as error:
             heed_cancel()
-            away(str(error) or "no answer in time")
+            away(tls.words(error, broker))
         if loop.time() - began_s > STEADY_S:
             backoff.reset()
-        await asyncio.sleep(backoff.next())
+        delay_s = backoff.next()
+        pausing(delay_s)
+        await asyncio.sleep(delay_s)
 
 
 def heed_cancel() -> None:

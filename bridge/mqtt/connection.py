@@ -14,7 +14,7 @@ import msgspec
 
 from bridge.errors import BrokerLost
 from bridge.mqtt.flow import Flow
-from bridge.mqtt.parts import Marker, Parts
+from bridge.mqtt.parts import PUBLISHER, Marker, Parts
 from bridge.mqtt.protocol import Line
 from bridge.mqtt.told import Acked, Connected, Ended, Event, Login, StateAcked, Subscribed, Told
 from bridge.settings import Broker
@@ -29,6 +29,8 @@ READ_PAUSE_S = 0.002
 """How long acknowledgements gather while more waits to be sent than the window holds."""
 READ_PAUSE_MOST_S = 0.02
 """How long they gather at most: a DISCONNECT or a foreign value of our health waits no longer, whatever `gather_ms`."""
+ACK_S = 30.0
+"""A broker that acknowledges nothing is left sooner (`protocol.ACK_WAIT_NS`): later than this, it is us."""
 SMALL_WINDOW = 256
 """Below it waiting for acknowledgements would limit the throughput."""
 WRITE_HIGH = 1024 * 1024
@@ -45,6 +47,9 @@ class Connection(asyncio.Protocol):
         self._identity = parts.identity
         self._figures = parts.figures
         self._states = parts.states
+        self._outbox = parts.outbox
+        self._vitals = parts.vitals
+        self._published = -1
         self._login = login
         self._gather_s = settings.gather_ms / 1000
         self._line = Line(settings.keepalive_s, settings.max_inflight, parts.clock.monotonic_ns())
@@ -59,6 +64,8 @@ class Connection(asyncio.Protocol):
         self._scheduled = False
         self._leaving = False
         self.flow = Flow(parts, self._line, number)
+        self.heard = False
+        """The broker has said anything at all."""
         self.asleep = False
         """Nothing is scheduled and something could be sent: whoever appends must `rouse`."""
         self.ready: asyncio.Future[bool] = loop.create_future()
@@ -109,6 +116,7 @@ class Connection(asyncio.Protocol):
         self._write(self._line.connect(self._login))
 
     def data_received(self, data: bytes) -> None:
+        self.heard = True
         with self._guard():
             for event in self._line.receive(data, self._clock.monotonic_ns()):
                 if type(event) is Acked:
@@ -219,7 +227,15 @@ class Connection(asyncio.Protocol):
         with self._guard():
             self._write(self.flow.tick(self._clock.monotonic_ns()))
             self._flush()
+            self._prove()
             self._timer = self._loop.call_later(TICK_S, self._tick)
+
+    def _prove(self) -> None:
+        """Life is what the broker acknowledges, or that there is nothing to acknowledge."""
+        published = self._figures.published
+        if published != self._published or not self._outbox.unacknowledged:
+            self._published = published
+            self._vitals.promise(PUBLISHER, ACK_S)
 
     # --- the end ------------------------------------------------------------------------------------
     def say_stopped(self) -> None:

@@ -9,6 +9,10 @@ from bridge.mqtt.suspects import Suspects
 from bridge.outbox import Outbox
 from bridge.states import States
 from bridge.topics import Topics
+from bridge.vitals import Vitals
+
+PUBLISHER = "publisher"
+"""Its name among the parts that must move."""
 
 
 class Clock(Protocol):
@@ -37,6 +41,7 @@ class Parts(Struct, frozen=True):
     identity: Identity
     figures: Figures
     suspects: Suspects
+    vitals: Vitals
 
 
 class Marker(Struct):

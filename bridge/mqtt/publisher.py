@@ -2,20 +2,21 @@
 
 import asyncio
 import logging
-import ssl
 from asyncio import shield, timeout
 
 from bridge.backoff import Backoff
 from bridge.errors import SettingsError
 from bridge.mqtt.connection import MARKER_WAIT_S, Connection
 from bridge.mqtt.figures import Figures
-from bridge.mqtt.parts import Clock, Identity, Parts
+from bridge.mqtt.parts import PUBLISHER, Clock, Identity, Parts
 from bridge.mqtt.suspects import Suspects
 from bridge.mqtt.told import Login
 from bridge.outbox import Outbox
 from bridge.settings import Broker
 from bridge.states import States
+from bridge.tls import context, unanswered, words
 from bridge.topics import Topics
+from bridge.vitals import Vitals
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +46,14 @@ class Publisher:
         states: States,
         clock: Clock,
         identity: Identity,
+        vitals: Vitals | None = None,
     ) -> None:
         self.figures = Figures()
         self._settings = settings
-        self._parts = Parts(client_id, topics, outbox, states, clock, identity, self.figures, Suspects())
-        self._tls = tls_context(settings)
+        self._vitals = vitals or Vitals(clock.monotonic_ns, 0.0)
+        parts = (topics, outbox, states, clock, identity, self.figures, Suspects(), self._vitals)
+        self._parts = Parts(client_id, *parts)
+        self._tls = context(settings)
         settings.secret()
         self._connection: Connection | None = None
         self._backoff = Backoff(BACKOFF_FIRST_S, BACKOFF_MOST_S)
@@ -106,6 +110,7 @@ class Publisher:
         """One connection from dial to end; the reason why it ended or never was."""
         self.figures.connection += 1
         self._at_once = False
+        self._vitals.promise(PUBLISHER, 2 * self._settings.connect_timeout_s + MARKER_WAIT_S)
         try:
             connection = self._connection = Connection(
                 self._parts, self._settings, self._login(), self.figures.connection
@@ -117,10 +122,11 @@ class Publisher:
         except TimeoutError:
             return "no answer in time"
         except OSError as error:
-            return str(error) or type(error).__name__
+            return words(error, self._settings)
         finally:
             self.figures.connected = False
             connection.end("given up")
+            self._vitals.promise(PUBLISHER, 0.0)
 
     async def _serve(self, connection: Connection) -> str:
         settings = self._settings
@@ -130,7 +136,8 @@ class Publisher:
         async with timeout(settings.connect_timeout_s + MARKER_WAIT_S):
             flows = await shield(connection.ready)
         if not flows:
-            return await shield(connection.ended)
+            reason = await shield(connection.ended)
+            return reason if connection.heard else unanswered(reason, settings)
         self._connected()
         since_ns = self._parts.clock.monotonic_ns()
         reason = await shield(connection.ended)
@@ -159,6 +166,7 @@ class Publisher:
         self.figures.reason = reason
 
     async def _wait(self, seconds: float) -> None:
+        self._vitals.promise(PUBLISHER, seconds)
         try:
             async with timeout(seconds):
                 await self._pause.wait()
@@ -180,13 +188,3 @@ class Publisher:
             await asyncio.sleep(POLL_S)
         self._leave(connection)
         await shield(connection.ended)
-
-
-def tls_context(settings: Broker) -> ssl.SSLContext | None:
-    """Verifying TLS, with the system's authorities or `ca_file`. Raises SettingsError for an unusable file."""
-    if not settings.tls:
-        return None
-    try:
-        return ssl.create_default_context(cafile=settings.ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsError(f"broker.ca_file = {settings.ca_file}: {error}") from error

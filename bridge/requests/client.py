@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import time
+from functools import partial
 from typing import Any
 
 import aiomqtt
@@ -17,12 +19,16 @@ from bridge.requests.desk import Answer, Desk, Past
 from bridge.requests.wanted import BadRequest, read
 from bridge.settings import Broker
 from bridge.topics import CONTENT_TYPE, MAX_TOPIC_BYTES, Topics
+from bridge.vitals import Vitals
 
 log = logging.getLogger(__name__)
 
 MAX_WAITING = 100
 """Requests that wait for their turn; more are dropped and counted."""
 WARN_EVERY_S = 60.0
+HANDLE_S = 60.0
+"""An answer of many pages, read from a slow disk."""
+REQUESTS = "requests"
 FAILED = 0x80
 READING = frozenset({"ledger", "gaps"})
 """Requests that do nothing but answer."""
@@ -44,15 +50,25 @@ class Inbox(asyncio.Queue[aiomqtt.Message]):
 class Requests:
     """Listens until cancelled, whatever the broker does. `past` is read off the loop.
 
-    Raises SettingsError if the password's file cannot be read. `counts`: of requests, beside the desk's.
+    Raises SettingsError if the password's or the authority's file cannot be used. `counts`: of requests, beside the
+    desk's.
     """
 
-    def __init__(self, broker: Broker, client_id: str, names: Topics, desk: Desk, past: Past) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        client_id: str,
+        names: Topics,
+        desk: Desk,
+        past: Past,
+        vitals: Vitals | None = None,
+    ) -> None:
         self._broker = broker
         self._client_id = client_id
         self._names = names
         self._desk = desk
         self._past = past
+        self._vitals = vitals or Vitals(time.monotonic_ns, 0.0)
         self._password = broker.secret()
         self._what = {names.request(what): what for what in topics.REQUESTS}
         self._trouble = ""
@@ -61,18 +77,22 @@ class Requests:
 
     async def run(self) -> None:
         """A new client for every connection."""
-        await keep_serving(self._serve, self._away)
+        await keep_serving(self._broker, self._serve, self._away, partial(self._vitals.promise, REQUESTS))
 
     async def _serve(self) -> None:
         """One connection, until it breaks."""
         inbox = Inbox()
+        self._vitals.promise(REQUESTS, 3 * self._broker.connect_timeout_s)
         try:
             async with connect(self._broker, self._client_id, self._password, inbox) as client:
                 await self._subscribe(client)
                 self._back()
                 heed_cancel()
+                self._vitals.rest(REQUESTS)
                 async for message in client.messages:
+                    self._vitals.promise(REQUESTS, HANDLE_S)
                     await self._handle(client, message)
+                    self._vitals.rest(REQUESTS)
                     heed_cancel()
         finally:
             self.counts["dropped"] += inbox.dropped

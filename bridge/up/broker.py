@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 from pwd import getpwuid
 
-from bridge.brokerfiles import AclValues, BrokerValues, render, render_acl
+from bridge.brokerfiles import BrokerValues, Tls, acl_values, render, render_acl
 from bridge.errors import TickbridgeError
 from bridge.up.folder import make_writable, trouble, write_whole
 from bridge.up.plan import Plan
-from bridge.up.users import USERS, Users, write_password_file
+from bridge.up.users import PLACE, make_users, write_password_file
 
 FOLDER, CONFIG, ACL, PASSWORDS = "mosquitto", "mosquitto.conf", "acl", "passwords"
 PLACES = (
@@ -40,11 +40,8 @@ def prepare(plan: Plan) -> Path:
     """Write all of the broker's files; returns its configuration. Raises TickbridgeError with the cure."""
     folder = plan.data_dir / FOLDER
     make_writable(folder)
-    password_file = acl_file = None
-    if plan.lan:
-        password_file, acl_file = folder / PASSWORDS, folder / ACL
-        write_password_file(Users(plan.data_dir / USERS), password_file, find_program("mosquitto_passwd"))
-        _write(acl_file, render_acl(AclValues(prefix=plan.settings.prefix)))
+    write_password_file(make_users(plan.data_dir / PLACE), folder / PASSWORDS, find_program("mosquitto_passwd"))
+    _write(folder / ACL, render_acl(acl_values(plan.settings)))
     values = BrokerValues(
         port=plan.ports.mqtt,
         ws_port=plan.ports.websocket,
@@ -52,11 +49,24 @@ def prepare(plan: Plan) -> Path:
         # started by root, Mosquitto would become another user, who cannot read a folder of root's
         system_user=getpwuid(os.geteuid()).pw_name,
         bind=plan.host,
-        password_file=password_file,
-        acl_file=acl_file,
+        autosave_s=plan.settings.outbox.autosave_s,
+        password_file=folder / PASSWORDS,
+        acl_file=folder / ACL,
+        tls=_tls(plan),
+        # whoever has an account on this machine may read prices; so may a web site, through the browser
+        anonymous=not plan.lan,
     )
     _write(folder / CONFIG, render(values))
     return folder / CONFIG
+
+
+def _tls(plan: Plan) -> Tls | None:
+    """The page's certificate is the broker's, too: an https page may connect to nothing unencrypted."""
+    page = plan.settings.dashboard
+    if page.cert_file is None or not plan.ports.mqtts:
+        return None
+    cert, key = page.cert_file.absolute(), (page.key_file or page.cert_file).absolute()
+    return Tls(certfile=cert, keyfile=key, port=plan.ports.mqtts, bind=plan.host)
 
 
 def _write(path: Path, text: str) -> None:

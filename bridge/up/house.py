@@ -12,6 +12,7 @@ from pathlib import Path
 from bridge.errors import TickbridgeError
 from bridge.loading import Loaded, options_as_texts
 from bridge.logs import configure
+from bridge.notify import forget
 from bridge.settings import Settings
 from bridge.up import plan as plans
 from bridge.up.broker import find_program, prepare
@@ -20,13 +21,16 @@ from bridge.up.folder import FolderLock, make_writable
 from bridge.up.plan import EVERYWHERE, LOOPBACK, Guest, Plan, Ports
 from bridge.up.ports import choose, lan_address
 from bridge.up.supervisor import Supervisor
-from bridge.up.users import USERS, make_users
+from bridge.up.users import PAGE, PLACE, make_users
 from bridge.up.welcome import moved, welcome
 
 log = logging.getLogger(__name__)
 
 STOP_ORDER = ("bridge", "dashboard", "simulator", "mosquitto")
+RECORDER_SESSION = "recorder-session"
+"""Touched by the recorder whenever the broker has a session for it."""
 READY_S = 15.0
+MQTTS = 8883
 FIRST_SESSION_S = 8.0
 """On the very first start the bridge waits so long for the recorder, so that nothing is published unheard."""
 FLAG_POLL_S = 0.25
@@ -45,6 +49,7 @@ class Wish:
 
 def run(loaded: Loaded, sets: Sequence[str], wish: Wish) -> int:
     """Everything, until Ctrl-C; returns the exit code. Raises TickbridgeError if it cannot start."""
+    forget()
     settings = loaded.settings
     data_dir = (settings.data_dir / "demo" if wish.demo else settings.data_dir).absolute()
     make_writable(settings.data_dir)
@@ -62,7 +67,7 @@ def run(loaded: Loaded, sets: Sequence[str], wish: Wish) -> int:
             seed=wish.seed,
             lock_fd=lock.fd,
         )
-        return asyncio.run(_live(_with_users(plan) if wish.lan else plan))
+        return asyncio.run(_live(_with_users(plan)))
 
 
 def find_ports(settings: Settings, wish: Wish) -> Ports:
@@ -74,17 +79,23 @@ def find_ports(settings: Settings, wish: Wish) -> Ports:
         "websockets": settings.dashboard.mqtt_websocket_port,
         "page": settings.dashboard.port,
     }
+    if settings.dashboard.cert_file is not None:
+        wished["MQTT over TLS"] = MQTTS
     found = {name: choose(host, port, taken) for name, port in wished.items()}
     for line in moved(wished, found):
         log.warning("%s", line)
     simulated = (choose(LOOPBACK, 0, taken), choose(LOOPBACK, 0, taken)) if wish.demo else (0, 0)
-    return Ports(found["MQTT"], found["websockets"], found["page"], *simulated)
+    return Ports(found["MQTT"], found["websockets"], found["page"], *simulated, found.get("MQTT over TLS", 0))
 
 
 def _with_users(plan: Plan) -> Plan:
-    users = make_users(plan.data_dir / USERS)
-    secrets = {name: users.file(name) for name in ("bridge", "dashboard")}
-    return replace(plan, secrets=secrets, guest=Guest("guest", users.password("guest")))
+    folder = plan.data_dir / PLACE
+    if not folder.exists():
+        # a session from before there were users hears nothing while its owner is away: the bridge waits for a new one
+        (plan.data_dir / RECORDER_SESSION).unlink(missing_ok=True)
+    users = make_users(folder)
+    secrets = {name: users.file(name) for name in ("bridge", "dashboard", PAGE)}
+    return replace(plan, secrets=secrets, guest=Guest("guest", users.password("guest")) if plan.lan else None)
 
 
 async def _live(plan: Plan) -> int:
@@ -118,7 +129,7 @@ async def _start(plan: Plan, supervisor: Supervisor) -> None:
     if plan.demo:
         simulator = supervisor.start(plans.simulator(plan))
         await supervisor.listening(simulator, LOOPBACK, (plan.ports.kucoin, plan.ports.binance), READY_S)
-    flag = plan.data_dir / "recorder-session"
+    flag = plan.data_dir / RECORDER_SESSION
     known = _touched(flag)
     supervisor.also(_save_sessions(flag, mosquitto), "save sessions")
     page = supervisor.start(plans.dashboard(plan))
@@ -130,7 +141,9 @@ async def _start(plan: Plan, supervisor: Supervisor) -> None:
     if not await supervisor.listening(page, LOOPBACK, (plan.ports.page,), READY_S):
         log.warning("the page does not answer yet")
     if not supervisor.stop.is_set():
-        sys.stdout.write(welcome(plan, lan_address() if plan.lan else None) + "\n")
+        password = plans.page_password(plan)
+        told = password.read_text(encoding="utf-8").strip() if password is not None else None
+        sys.stdout.write(welcome(plan, lan_address() if plan.lan else None, told) + "\n")
         sys.stdout.flush()
 
 

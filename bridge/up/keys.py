@@ -7,11 +7,13 @@ import secrets
 import sys
 from pathlib import Path
 
-from bridge.brokerfiles import AclValues, BrokerValues, render, render_acl
+from bridge.access import USERS
+from bridge.brokerfiles import BrokerValues, acl_values, render, render_acl
 from bridge.errors import TickbridgeError
 from bridge.loading import load
+from bridge.settings import Settings
 from bridge.up.folder import make_writable, trouble, write_whole
-from bridge.up.users import NAMES, make_users
+from bridge.up.users import PAGE, make_users
 
 ALL = "all"
 TOKENS = {"telegraf": "telegraf.token", "dashboard": "dashboard.token", "grafana": "dashboard.token"}
@@ -22,21 +24,21 @@ INSIDE = Path("/keys")
 OWNER, GROUP = 0o600, 0o640
 
 
-def hand_out(folder: Path, prefix: str) -> None:
+def hand_out(folder: Path, settings: Settings) -> None:
     """Make what is missing and give every service its part. Raises FolderError, or SettingsError for the prefix."""
     users = make_users(folder / ALL)
-    known = {name: users.password(name) for name in NAMES}
+    known = {name: users.password(name) for name in USERS}
     _make_once(folder / ALL / GRAFANA)
-    _write(folder / "mosquitto", broker_files(known, prefix))
+    _write(folder / "mosquitto", broker_files(known, settings))
     for name in ("bridge", "dashboard", "telegraf"):
         _write(folder / name, {"password": known[name]})
-    _write(folder / "dashboard", {"guest": known["guest"]})
+    _write(folder / "dashboard", {"guest": known["guest"], "page": users.password(PAGE)})
     _write(folder / "grafana", {"password": _read(folder / ALL / GRAFANA)}, GROUP)
     for name, token in TOKENS.items():
         _write(folder / name, {"token": _read(folder / ALL / token)}, GROUP if name == "grafana" else OWNER)
 
 
-def broker_files(passwords: dict[str, str], prefix: str) -> dict[str, str]:
+def broker_files(passwords: dict[str, str], settings: Settings) -> dict[str, str]:
     """Mosquitto's files by name. It hashes `users` itself, into its own /tmp, when it starts."""
     values = BrokerValues(
         port=1883,
@@ -46,10 +48,11 @@ def broker_files(passwords: dict[str, str], prefix: str) -> dict[str, str]:
         system_user="mosquitto",
         password_file=Path("/tmp/users"),
         acl_file=INSIDE / "acl",
+        autosave_s=settings.outbox.autosave_s,
     )
     return {
         "mosquitto.conf": render(values),
-        "acl": render_acl(AclValues(prefix=prefix)),
+        "acl": render_acl(acl_values(settings)),
         "users": "".join(f"{name}:{password}\n" for name, password in passwords.items()),
     }
 
@@ -78,7 +81,7 @@ def _write(folder: Path, files: dict[str, str], mode: int = OWNER) -> None:
 def main(arguments: list[str]) -> int:
     """Exit codes: 0 done, 1 a folder cannot be used or a setting is wrong."""
     try:
-        hand_out(Path(arguments[0]), load().settings.prefix)
+        hand_out(Path(arguments[0]), load().settings)
     except TickbridgeError as error:
         sys.stderr.write(f"tickbridge: {error}\n")
         return 1

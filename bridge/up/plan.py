@@ -9,6 +9,7 @@ from pathlib import Path
 from bridge.loading import ENV_CONFIG, as_environment
 from bridge.settings import Settings
 from bridge.up.child import Recipe
+from bridge.up.users import PAGE
 
 LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"
 SETTINGS_ARE_WRONG = frozenset({2})
@@ -16,13 +17,14 @@ SETTINGS_ARE_WRONG = frozenset({2})
 
 @dataclass(frozen=True)
 class Ports:
-    """Where the parts listen; the simulator's only in a demo."""
+    """Where the parts listen; the simulator's only in a demo, encrypted MQTT (`mqtts`) only with a certificate."""
 
     mqtt: int
     websocket: int
     page: int
     kucoin: int = 0
     binance: int = 0
+    mqtts: int = 0
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,10 @@ class Guest:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything the children's environments are made of. `secrets`: each user's password file, with --lan."""
+    """Everything the children's environments are made of. `secrets`: each child's password file at the broker.
+
+    `guest`: whom the page connects as; without one it needs no name, nor do other clients on this machine.
+    """
 
     settings: Settings
     file: Path | None
@@ -71,10 +76,25 @@ def dashboard(plan: Plan) -> Recipe:
             "dashboard.host": plan.host,
             "dashboard.port": str(plan.ports.page),
             "dashboard.mqtt_websocket_port": str(plan.ports.websocket),
+            "dashboard.mqtt_websocket_tls": str(bool(plan.ports.mqtts)).lower(),
             "dashboard.mqtt_user": guest.user if guest else "",
             "dashboard.mqtt_password": guest.password if guest else "",
+            **_page_password(plan),
         },
     )
+
+
+def page_password(plan: Plan) -> Path | None:
+    """The file of the password that was made for the page; None: the settings have their own, or none is asked for."""
+    page = plan.settings.dashboard
+    has_own = page.password is not None or page.password_file is not None
+    asks = page.model_copy(update={"host": plan.host}).asks_login
+    return plan.secrets.get(PAGE) if asks and not has_own else None
+
+
+def _page_password(plan: Plan) -> dict[str, str]:
+    file = page_password(plan)
+    return {} if file is None else {"dashboard.password_file": str(file)}
 
 
 def simulator(plan: Plan) -> Recipe:
@@ -90,17 +110,16 @@ def broker(plan: Plan, command: tuple[str, ...]) -> Recipe:
 
 
 def _ours(plan: Plan, name: str, verb: str, own: Mapping[str, str]) -> Recipe:
-    """`name` is also the broker's user, where there are users."""
-    secret = plan.secrets.get(name)
+    """`name` is also the broker's user."""
     texts = {
         **plan.texts,
         "data_dir": str(plan.data_dir),
         "log.to": "journal",  # its lines then carry their level, and `up` writes them where the user wants them
         "broker.host": LOOPBACK,
         "broker.port": str(plan.ports.mqtt),
-        "broker.user": name if secret else "",
+        "broker.user": name,
         "broker.password": "",
-        "broker.password_file": str(secret or ""),
+        "broker.password_file": str(plan.secrets[name]),
         "broker.tls": "false",
         "broker.ca_file": "",
         **(_simulated(plan) if plan.demo else {}),

@@ -1,15 +1,18 @@
-"""The broker's users when it is open to the network: made once, each in a file of its own that only we can read."""
+"""The broker's users: made once, each in a file of its own that only we can read."""
 
 import secrets
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from bridge.access import USERS
 from bridge.errors import TickbridgeError
 from bridge.up.folder import make_writable, trouble, write_whole
 
-USERS = "users"
-NAMES = ("bridge", "dashboard", "telegraf", "guest")
+PLACE = "users"
+"""Their folder."""
+PAGE = "page"
+"""No user of the broker: what people log in to the page with."""
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 """Without the letters that are taken for others when a password is read aloud or typed from a screen."""
 LENGTH = 16
@@ -35,7 +38,7 @@ def make_users(folder: Path) -> Users:
     """The users in this folder; those that are missing are made. Raises FolderError."""
     make_writable(folder)
     users = Users(folder)
-    for name in NAMES:
+    for name in (*USERS, PAGE):
         file = users.file(name)
         try:
             if not file.exists():
@@ -49,7 +52,7 @@ def write_password_file(users: Users, path: Path, mosquitto_passwd: str) -> None
     """Mosquitto's own hashed password file. No password ever stands in a command line, where every process sees it."""
     plain = path.with_name(path.name + ".new")
     try:
-        write_whole(plain, "".join(f"{name}:{users.password(name)}\n" for name in NAMES), 0o600)
+        write_whole(plain, "".join(f"{name}:{users.password(name)}\n" for name in USERS), 0o600)
         done = subprocess.run(
             [mosquitto_passwd, "-U", str(plain)], capture_output=True, text=True, timeout=HASH_TIMEOUT_S, check=False
         )

@@ -267,6 +267,11 @@ class Keeper:
         """Everything published before this time is in the store, or told lost."""
         return min([self._trail.complete_until_ns(), *(hole.from_ns for hole in self._holes)])
 
+    @property
+    def state(self) -> str:
+        """`starting`, `waiting`, `late`, `repairing` or `complete`."""
+        return self._state
+
     def proof(self) -> dict[str, Any]:
         """For health and the page."""
         counts = self.counts

@@ -12,8 +12,9 @@ from dashboard.audit.claims import Claim
 from dashboard.audit.ranges import Pair, common, missing, size
 from dashboard.history.base import Numbered
 
-PATIENCE = 5
-"""Roots have sessions of their own: another root's rows prove a tail lost after so many settling times."""
+PATIENCE = 4
+"""Roots have sessions of their own: another root's rows prove a tail lost after so many settling times (60 s). That is
+longer than Telegraf waits between two tries to connect (30 s), and in time for a resend (the log holds 90 s)."""
 
 
 class Verdict(Struct, frozen=True):

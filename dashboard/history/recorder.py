@@ -15,7 +15,9 @@ import aiomqtt
 
 from bridge.errors import FrameError, StoreError
 from bridge.settings import Settings
+from bridge.tls import words
 from bridge.topics import STREAM_ROOTS, Topics
+from bridge.vitals import Vitals
 from dashboard.broker import Inbox, acknowledge_by_hand, backoff_s, refused_topics, session_client
 from dashboard.history.intake import CATALOGUE
 from dashboard.history.line import Line
@@ -36,6 +38,9 @@ MOST_UNSTORED = 200_000
 MOST_UNSTORED_BYTES = 128 * 1024 * 1024
 """Held while the store cannot be written. At QoS 1 the recorder leaves at the latest here; QoS 0 is dropped."""
 RETRY_S = 5.0
+STORED_S = 90.0
+"""A commit, and the folding of a whole market's rows, on a slow card."""
+LISTEN, COMMIT = "recorder", "recorder's commits"
 LOG_EVERY_S = 10.0
 log = logging.getLogger(__name__)
 
@@ -47,7 +52,14 @@ class NoRoom(Exception):
 class Recorder:
     """`run` until cancelled; `finish` before that. `on_session` is called whenever the broker has our session."""
 
-    def __init__(self, history: SqliteHistory, settings: Settings, on_session: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        history: SqliteHistory,
+        settings: Settings,
+        on_session: Callable[[], None],
+        vitals: Vitals | None = None,
+    ) -> None:
+        self._vitals = vitals or Vitals(time.monotonic_ns, 0.0)
         self._history = history
         self._settings = settings
         self._on_session = on_session
@@ -89,29 +101,37 @@ class Recorder:
             try:
                 await self._hear()
             except (aiomqtt.MqttError, OSError) as error:
+                reason = words(error, self._settings.broker)
                 if self._tries == 0:
-                    log.warning("recorder: the broker is away: %s", error)
-                self.broker = f"away: {error}"
+                    log.warning("recorder: the broker is away: %s", reason)
+                self.broker = f"away: {reason}"
             except NoRoom:
                 log.error("recorder: it leaves the broker, which keeps what comes, until the store can be written")
                 self.broker = "left until the store can be written"
+                self._vitals.rest(LISTEN)
                 await self._writable.wait()
-            await asyncio.sleep(backoff_s(self._tries))
+            delay_s = backoff_s(self._tries)
+            self._vitals.promise(LISTEN, delay_s)
+            await asyncio.sleep(delay_s)
             self._tries += 1
 
     async def _hear(self) -> None:
         """One connection, from its beginning to its end, which is always an error."""
         inbox = Inbox()
+        self._vitals.promise(LISTEN, 3 * self._settings.broker.connect_timeout_s)
         client = session_client(self._settings.broker, f"{self._settings.instance}-recorder", inbox)
         acknowledge_by_hand(client)
         async with client:
             self._line = line = Line(client)
             try:
                 await self._subscribe(client)
+                self._vitals.rest(LISTEN)
                 async for message in client.messages:
                     self._take(line, message)
                     while await self._drain(line, inbox):
+                        self._vitals.promise(LISTEN, GATHER_S)
                         await asyncio.sleep(GATHER_S)
+                    self._vitals.rest(LISTEN)
             finally:
                 line.alive = False
                 self._line = None
@@ -173,10 +193,13 @@ class Recorder:
     # --- committing ---------------------------------------------------------------------------------
     async def _commit_regularly(self) -> None:
         while True:
+            self._vitals.promise(COMMIT, self._settings.history.commit_s)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._soon.wait(), self._settings.history.commit_s)
             self._soon.clear()
+            self._vitals.promise(COMMIT, STORED_S)
             if not await self._commit(tidy=True):
+                self._vitals.promise(COMMIT, RETRY_S)
                 await asyncio.sleep(RETRY_S)
 
     async def _commit(self, *, tidy: bool) -> bool:

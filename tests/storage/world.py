@@ -65,7 +65,7 @@ class World:
             "INFLUX__URL": influx.url,
             "INFLUX__ORG": influx.org,
             "INFLUX__TOKEN_FILE": folder / "tokens" / "dashboard.token",
-        })  # fmt: skip
+        } | more)  # fmt: skip
         self.stack = ExitStack()
         self._init()
         self.telegraf = self.stack.enter_context(Telegraf({
@@ -73,7 +73,7 @@ class World:
             "INFLUX_URL": influx.url,
             "INFLUX_TOKEN": (folder / "tokens" / "telegraf.token").read_text().strip(),
         }))  # fmt: skip
-        self._bridge_env = self.env | {f"TICKBRIDGE_{name}": str(value) for name, value in more.items()}
+        self._bridge_env = dict(self.env)
         if bridge_port is not None:
             self._bridge_env["TICKBRIDGE_BROKER__PORT"] = str(bridge_port)
         self.bridge = self.start_bridge()
@@ -141,6 +141,12 @@ class World:
         while await self.stored() < before + more:
             assert monotonic() < deadline, f"{before} prices stored, and no {more} more within {within_s} s"
             await asyncio.sleep(0.5)
+
+    async def proven(self, until_ns: int, within_s: float = 180.0) -> None:
+        """Wait until the continuous audit has proven all that was published before this time."""
+        await self.until(
+            lambda told: told.get("proof", {}).get("complete_until_ns", 0) >= until_ns, "that is proven", within_s
+        )
 
     # --- the end ------------------------------------------------------------------------------------
     async def settle(self) -> None:
@@ -235,7 +241,7 @@ def _all_sent(told: dict[str, Any], since_ns: int) -> bool:
 async def world(
     broker: Broker, folder: Path, *, rate: float = RATE, bridge_port: int | None = None, **more: object
 ) -> AsyncIterator[World]:
-    """A world that stores its first rows; `more`: settings of the bridge, which meets the broker at `bridge_port`."""
+    """A world that stores its first rows; `more`: settings. The bridge meets the broker at `bridge_port`."""
     with Influx(fresh=True) as influx:
         async with Simulator(seed=5, rate=rate / 2, invented=0, symbols=SYMBOLS, remembered=2_000_000) as sim:
             made = await asyncio.to_thread(World, sim, broker, influx, folder, bridge_port, more)

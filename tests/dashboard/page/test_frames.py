@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.page_feed import Feed, latest_payload, repeated
 
-pytestmark = [pytest.mark.browser, pytest.mark.real, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.real, pytest.mark.slow, pytest.mark.alone]
 
 ROWS = 1300
 UPDATES_A_SECOND = 1000
