@@ -156,6 +156,17 @@ def test_the_heartbeat_comes_every_ten_seconds_and_on_every_change_of_status() -
     assert not set(bench.told("sensors/kucoin")["reason"]) & set("<>{}[]\n")
 
 
+def test_what_a_reconnect_told_between_two_beats_is_put_right_with_the_next() -> None:
+    bench = Bench(exchanges=TWO)
+    bench.tend()
+    bench.kucoin.line = LineStatus("reconnecting")
+    assert bench.told("sensors/kucoin")["status"] == "reconnecting"
+    bench.kucoin.line = LineStatus("online")
+    bench.heard.clear()
+    bench.tend(1)
+    assert [state.topic for state in bench.heard] == ["sensors/kucoin"]
+
+
 def test_chosen_symbols_without_a_fresh_price_are_counted() -> None:
     bench = Bench(exchanges=TWO)
     bench.kucoin.feed.deliver([Tick("BTC-USDT", S, "10", "1", S, "9", "1", "11", "1", 5)], 0)
