@@ -128,7 +128,7 @@ async def test_what_is_taken_out_is_removed_while_it_runs_and_between_two_runs(b
     async with Simulator(rate=50) as sim, listening(broker) as live:
         await live.client.publish(foreign, b'{"origin":{"name":"tickbridge"}}', qos=1, retain=True)
         with tickbridge("run", tmp_path, env(broker, tmp_path, sim, path)) as process:
-            await live.until(lambda: live.told(SENSOR) and live.told(KUCOIN))
+            await live.until(lambda: live.told("sensors/kucoin/ETH-USDT") and live.told(KUCOIN))
             config_file(tmp_path, ONE)
             process.send_signal(signal.SIGHUP)
             await live.until(lambda: len(live.told(KUCOIN)) == 3)
