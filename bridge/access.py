@@ -18,8 +18,8 @@ FOR_A_HOUSE = ("sensors", "display")
 """States for Home Assistant and simple displays: not retained."""
 ROOTS = tuple(dict.fromkeys((*STREAM_ROOTS, *STATE_ROOTS, *FOR_A_HOUSE)))
 """Everything that is published."""
-STORED = (*STREAM_ROOTS, "stats", "health", "catalogue")
-"""What Telegraf brings into a store."""
+STORED = (*STREAM_ROOTS, "latest", "stats", "health", "catalogue")
+"""What Telegraf can be told to bring into a store."""
 FETCHING = ("backfill", "cancel")
 """Requests that make the bridge fetch from an exchange, or stop that."""
 ANONYMOUS = "anonymous"
