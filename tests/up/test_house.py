@@ -298,14 +298,13 @@ def test_missing_mosquitto_is_one_line_with_the_cure(tmp_path: Path, monkeypatch
         broker.find_program("mosquitto")
 
 
-def test_unreadable_history_ends_up_with_its_line(start: Callable[..., House], tmp_path: Path) -> None:
+def test_a_history_that_is_none_is_put_aside_and_all_goes_on(start: Callable[..., House], tmp_path: Path) -> None:
     folder = tmp_path / "ticks" / "demo"
     folder.mkdir(parents=True)
-    (folder / "history.sqlite").write_bytes(b"this is no database, and must not be overwritten")
-    house = start()
-    assert house.process.wait(START_S) == 2
-    assert "history.sqlite" in house.told()
-    assert (folder / "history.sqlite").read_bytes().startswith(b"this is no database")
+    (folder / "history.sqlite").write_bytes(b"this is no database, and must not be lost")
+    start().up()
+    (aside,) = folder.glob("history.sqlite.damaged-*")
+    assert aside.read_bytes().startswith(b"this is no database")
 
 
 def test_a_certificate_encrypts_page_and_broker(start: Callable[..., House], tmp_path: Path) -> None:
