@@ -12,18 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
-import uvloop
 from starlette.applications import Starlette
 
 from bridge.errors import SettingsError, StoreError
-from bridge.settings import Settings
+from bridge.settings import Dashboard, Settings
 from bridge.vitals import Vitals
 from bridge.watchdog import Watchdog
 from dashboard.api import Api
 from dashboard.app import create_app
 from dashboard.audit import address
 from dashboard.audit.keeper import Keeper
-from dashboard.connections import Http
+from dashboard.connections import Http, Loop
 from dashboard.door.certificate import Certificate
 from dashboard.door.door import Door
 from dashboard.history import open_influx
@@ -60,7 +59,7 @@ def run(settings: Settings) -> int:
         door = Door(settings)
         with bind(settings.dashboard.host, settings.dashboard.port) as listener:
             history = open_history(settings)
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            with asyncio.Runner(loop_factory=Loop) as runner:
                 return runner.run(serve(settings, door, listener, history))
     except StoreAway as error:
         log.error("%s", error)
@@ -121,6 +120,7 @@ async def serve(
         parts["look at Telegraf"] = api.telegraf.run
     stop = asyncio.Event()
     obey_signals(stop, door)
+    warn(page)
     log.info("the page: %s://%s:%s/", page.scheme, *listener.getsockname()[:2])
     address.leave(settings)
     with Watchdog(vitals) as watchdog:
@@ -135,6 +135,16 @@ async def serve(
             address.forget(settings)
             if history is not None:
                 await history.aclose()
+
+
+def warn(page: Dashboard) -> None:
+    """What works, but not as one may think."""
+    if page.cert_file is not None and not page.mqtt_websocket_tls:
+        log.warning("an https page may connect to no broker without TLS: set dashboard.mqtt_websocket_tls")
+    if page.asks_login and page.cert_file is None and not page.trusted_proxies:
+        log.info(
+            "the log-in is not encrypted (dashboard.cert_file): whoever listens on the network learns the password"
+        )
 
 
 def obey_signals(stop: asyncio.Event, door: Door) -> None:
