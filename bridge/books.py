@@ -12,9 +12,9 @@ from bridge import topics
 from bridge.clock import Clock
 from bridge.coverage import Coverage, Span
 from bridge.dropped import Dropped
-from bridge.errors import StoreError
+from bridge.errors import Damaged, StoreError
 from bridge.fills.jobs import Jobs
-from bridge.gaps import Gaps
+from bridge.gaps import Gaps, Stopped
 from bridge.ledger import RUNS_KEPT_DAYS, Ledger, Query, Tally, next_run
 from bridge.outbox import Outbox
 from bridge.streams import Streams
@@ -57,6 +57,10 @@ class Books(Struct):
     untold: dict[str, Gap] = {}
     """Gaps that have grown since the last time that drops were told."""
     drops_told_ns: int = 0
+    unanswered: list[Stopped] = []
+    """What a ledger that is no more would have told of the runs before, until a run begins."""
+    to_tell: list[str] = []
+    """What was put aside, until a run begins in which it can be told."""
 
     # --- runs ---------------------------------------------------------------------------------------
     async def end(self, how: str) -> None:
@@ -74,7 +78,9 @@ class Books(Struct):
         latest = await self._written(self.ledger.latest_run) or 0
         told_ns = await self._written(self._told_until) or now_ns
         run = next_run(now_ns, latest, *known)
-        changed = self.gaps.recover(await self._written(self.ledger.stopped) or [], now_ns)
+        stopped = [*(await self._written(self.ledger.stopped) or []), *self.unanswered]
+        self.unanswered.clear()
+        changed = self.gaps.recover(stopped, now_ns)
         await self._written(self.ledger.begin, run, now_ns, changed)
         self.count()  # the last numbers of the run before, which nobody counts after the next line
         self.streams.begin(run)
@@ -177,8 +183,29 @@ class Books(Struct):
             self.jobs.unsave(jobs)
             self.coverage.unsave(covered)
             self._failed(error)
+            if isinstance(error, Damaged):
+                await self._renew(error, run)
         else:
             self.trouble = None
+
+    async def _renew(self, error: Damaged, run: int) -> None:
+        """Another file, which gets everything that is in memory: this run, the gaps, what of candles was told."""
+        reason = await self._written(self.ledger.renew, error)
+        if reason is None:
+            return
+        self.to_tell.append(reason)
+        self.tally.unsave(self.tally.rows(Query()))
+        self.coverage.unsave(self.coverage.topics())
+        gaps = self.gaps.select(None, None, 0, self.clock.now_ns())
+        await self._written(self.ledger.begin, run, run * 1_000_000, gaps)
+        self.gaps_changed = True
+
+    def tell_losses(self) -> None:
+        """Files that were put aside, to `errors/bridge`, as soon as there is a run to number that in."""
+        while self.to_tell and self.streams.run is not None:
+            reason = self.to_tell.pop(0)
+            log.error("%s", reason)
+            self.troubles.note(Trouble("store", reason), self.clock.now_ns())
 
     def _failed(self, error: StoreError) -> None:
         """Say it once."""

@@ -6,25 +6,27 @@ from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Self
 
+from bridge.aside import asides
 from bridge.books import Books
 from bridge.clock import Clock, ClockChange
 from bridge.coverage import Coverage, Span
+from bridge.discovery import Home, Link
 from bridge.exchanges import EXCHANGES
 from bridge.feed import Past
 from bridge.fills import Backfills, Jobs
-from bridge.gaps import Gaps
+from bridge.gaps import Gaps, Stopped
 from bridge.health import lag_ms
 from bridge.identity import Identity, children
-from bridge.ledger import Ledger, Tally
+from bridge.ledger import Ledger, Loss, Tally
 from bridge.mqtt.publisher import Publisher
-from bridge.outages import Outages
+from bridge.outages import GAP_CHANNEL, Outages
 from bridge.outbox import Outbox
 from bridge.pulse import Pulse
 from bridge.requests import Desk, Requests
 from bridge.settings import Settings
 from bridge.states import States
 from bridge.streams import Streams
-from bridge.topics import Gap, State, Topics, Trouble
+from bridge.topics import LISTED, Gap, State, Topics, Trouble
 from bridge.troubles import Troubles
 from bridge.venue import Shared, Venue
 from bridge.vitals import Vitals
@@ -38,6 +40,7 @@ TEND_S = 1.0
 HEALTH_S = 10.0
 HEALTH_EXPIRY_S = 30
 DRAIN_S = 2.0
+CATALOGUES = "catalogues"
 CLOCK_DIFFERS_MS = 10_000
 BRIDGE = "bridge"
 """The name under which the bridge itself stands beside the exchanges in `errors/` and `health/`."""
@@ -81,6 +84,7 @@ class Bridge:
             self.vitals,
         )
         self._children: dict[str, Any] | None = None
+        self._aside: list[str] = []
         self._since_ns = self.clock.monotonic_ns()
         self._differing: set[str] = set()
         self._known_until: dict[str, int] = {}
@@ -90,15 +94,26 @@ class Bridge:
     async def open(cls, settings: Settings) -> Self:
         """Open the ledger and make all parts; nothing is connected yet. Raises StoreError."""
         path = settings.data_dir / "bridge" / f"ledger{settings.shard.replace('/', '-')}.db"
-        ledger = await asyncio.to_thread(Ledger, path, Topics(settings.prefix, settings.shard))
+        ledger = await asyncio.to_thread(Ledger.open, path, Topics(settings.prefix, settings.shard))
         known = await asyncio.to_thread(ledger.gaps), await asyncio.to_thread(ledger.covered)
         bridge = cls(settings, ledger, *known)
         since_ns = bridge.clock.now_ns() - 7 * DAY_NS
         bridge._known_until = await asyncio.to_thread(ledger.known_until, since_ns)
         bridge._make_venues()
+        if ledger.loss is not None:
+            bridge._lost(ledger.loss)
         if bridge.clock.synced:
             await bridge._begin_run()
         return bridge
+
+    def _lost(self, loss: Loss) -> None:
+        """A ledger is no more: where it ended, a gap begins on everything that is bridged."""
+        self.books.to_tell.append(loss.reason)
+        self.books.unanswered += [
+            Stopped(venue.kind.name, GAP_CHANNEL[channel], loss.known_ns, loss.reason)
+            for venue in self.venues
+            for channel in sorted(venue.settings.channels & venue.kind.channels & GAP_CHANNEL.keys())
+        ]
 
     def tasks(self) -> dict[str, Coroutine[Any, Any, None]]:
         """What must run for as long as the bridge does, by name."""
@@ -112,7 +127,13 @@ class Bridge:
             "tend": self._tend(),
             "ledger": self.books.keep(),
         }
+        if self.settings.homeassistant.enabled:
+            works["homeassistant"] = self._link().run()
         return works | {venue.kind.name: venue.run() for venue in self.venues}
+
+    def _link(self) -> Link:
+        client = f"{self.settings.instance}-homeassistant{self.settings.shard.replace('/', '-')}"
+        return Link(self.settings.broker, client, self.names, self.home, self.settings.homeassistant.birth_topic)
 
     def change(self, settings: Settings) -> None:
         """Take other symbols from settings that were read anew; everything else needs a new start, and it is said."""
@@ -120,6 +141,7 @@ class Bridge:
             log.warning("%s has changed: that needs a restart", name)
         for venue in self.venues:
             venue.change(getattr(settings.exchanges, venue.kind.name))
+        self.home.change(settings)
 
     async def _begin_run(self) -> None:
         await self.books.begin(self.publisher.figures.marker_run)
@@ -134,6 +156,7 @@ class Bridge:
         """Say goodbye in order: lines, states, streams, ledger."""
         for venue in self.venues:
             venue.stop()
+        self.home.stop()
         publisher = [task for task in tasks if task.get_name() == "publisher"]
         await _cancelled([task for task in tasks if task not in publisher])
         left = await self.publisher.close(DRAIN_S)
@@ -164,13 +187,15 @@ class Bridge:
             tell=self.books.tell,
             jobs=self.jobs,
             backfills=self.backfills,
-            folder=self.settings.data_dir / "bridge" / "catalogues",
+            folder=self.settings.data_dir / "bridge" / CATALOGUES,
+            damaged=self.books.to_tell.append,
             vitals=self.vitals,
         )
         for name, kind in EXCHANGES.items():
             settings = getattr(self.settings.exchanges, name)
             if settings.enabled:
                 self.venues.append(Venue(kind, settings, shared))
+        self.home = Home(self.settings, self.names, self.venues, self._put, self.clock)
 
     def _desk(self) -> Desk:
         return Desk(
@@ -216,15 +241,18 @@ class Bridge:
                 self.pulse.stalled(mono)
             for venue in self.venues:
                 venue.tend()
+            self.home.tend(self._beat)
             if self.publisher.figures.connected:
                 self.outbox.forget(mono)
             self.books.tell_drops(now_ns)
+            self.books.tell_losses()
             self.jobs.repeat()
             self.troubles.flush(now_ns)
             if mono - told_ns >= HEALTH_S * S:
                 told_ns = mono
                 self._compare_clocks(now_ns)
                 self._children = await asyncio.to_thread(children, self.settings.data_dir)
+                self._aside = await asyncio.to_thread(self._asides)
                 self._put(State(self.names.health(BRIDGE), self._render_health, qos=1, expiry_s=HEALTH_EXPIRY_S))
             self._tell_vitals()
             await asyncio.sleep(TEND_S)
@@ -280,6 +308,10 @@ class Bridge:
         self.vitals.promise("tend", TEND_S)
         self.vitals.ready = True
 
+    def _asides(self) -> list[str]:
+        folder = self.settings.data_dir / "bridge"
+        return [*asides(folder), *asides(folder / CATALOGUES)]
+
     # --- health -------------------------------------------------------------------------------------
     def _render_health(self, now_ns: int) -> bytes:
         return self.identity.bridge_health("online", self.publisher.connection, now_ns)
@@ -289,6 +321,11 @@ class Bridge:
         reach_s = round(self.outbox.reach_s(self.clock.now_ns()), 1)
         outbox = {"messages": len(self.outbox), "bytes": self.outbox.bytes, "log_reach_s": reach_s}
         return {"outbox": outbox, "unheard": self.publisher.figures.unheard}
+
+    def _beat(self) -> dict[str, Any]:
+        """What `sensors/bridge` tells beside its status."""
+        waiting, reconnects = self.outbox.unacknowledged, self.publisher.figures.reconnects
+        return {"run": self.streams.run, "unacknowledged": waiting, "reconnects": reconnects}
 
     def _bridge_figures(self) -> dict[str, Any]:
         """What `health/bridge` tells beside its status."""
@@ -306,8 +343,10 @@ class Bridge:
             "gaps_forgotten": self.gaps.forgotten or None,
             "store": self.books.trouble,
             "clock_differs": sorted(self._differing) or None,
+            "homeassistant": self.home.figures(),
             "demo": self.settings.demo or None,
             "children": self._children,
+            "put_aside": self._aside[-LISTED:] or None,
             "stuck": [one.who for one in self.vitals.stuck()] or None,
         }
 
@@ -316,7 +355,7 @@ def restarting(before: Settings, after: Settings) -> list[str]:
     """The settings that have changed but are read only at the start, by their dotted names."""
     old, new = (_flat("", settings.model_dump()) for settings in (before, after))
     changed = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-    return [name for name in changed if not (name.startswith("exchanges.") and name.endswith(".symbols"))]
+    return [name for name in changed if not name.endswith(".symbols")]
 
 
 def _flat(above: str, table: dict[str, Any]) -> dict[str, Any]:

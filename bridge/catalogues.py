@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
-from bridge.errors import FeedLost, FrameError
+from bridge.aside import put_aside
+from bridge.errors import FeedLost, FrameError, StoreError
 from bridge.events import Instrument
 from bridge.exchanges.base import Catalogue, Exchange, Hosts, Refused
 from bridge.rest import Rest
@@ -13,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 async def load(
-    kind: type[Exchange], hosts: Hosts, rest: Rest, folder: Path
+    kind: type[Exchange], hosts: Hosts, rest: Rest, folder: Path, damaged: Callable[[str], None] = log.error
 ) -> tuple[Catalogue, list[Refused], FeedLost | FrameError | None]:
     """The catalogue, what of it cannot be used, and why it is only the last one kept (None: it is today's).
 
@@ -27,7 +29,11 @@ async def load(
         kept = await asyncio.to_thread(_read, path)
         if kept is None:
             raise
-        instruments, refused = _read_all(kind, kept)
+        try:
+            instruments, refused = _read_all(kind, kept)
+        except FrameError as error:
+            damaged(await asyncio.to_thread(_put_aside, path, error))
+            raise problem from error
         log.warning("%s: the catalogue of %s is used, because: %s", kind.name, path, problem)
         return Catalogue(instruments), refused, problem
     await asyncio.to_thread(_keep, path, answer)
@@ -39,6 +45,15 @@ def _read_all(kind: type[Exchange], answer: bytes) -> tuple[list[Instrument], li
     if not instruments:
         raise FrameError("the catalogue holds no instrument")
     return instruments, refused
+
+
+def _put_aside(path: Path, error: FrameError) -> str:
+    """What is to be said of it."""
+    try:
+        kept = f"is kept as {put_aside(path).name}"
+    except StoreError as problem:
+        kept = str(problem)
+    return f"the last catalogue, {path.name}, was damaged ({str(error)[:100]}) and {kept}: another one is asked for"
 
 
 def _read(path: Path) -> bytes | None:

@@ -6,7 +6,8 @@ TickbridgeError
 ├── FeedLost          a line is dead, silent or refused: backoff, fresh connection
 │   └── FeedRefused   the exchange said no (451, 403, 429, maintenance): reported plainly, tried again later
 ├── BrokerLost        the broker is away or refuses us: the outbox holds, retried for ever
-└── StoreError        the history cannot be read or written: one line with the cure
+└── StoreError        a file of ours cannot be read or written: one line with the cure
+    └── Damaged       its content is no longer what we wrote: it is put aside, and a new one begun
 Anything else is our bug: the process says so and exits non-zero.
 """
 
@@ -46,3 +47,7 @@ class BrokerLost(TickbridgeError):
 
 class StoreError(TickbridgeError):
     """A file of ours cannot be used. The text says which and what to do."""
+
+
+class Damaged(StoreError):
+    """A file of ours was cut short or overwritten. Nothing cures it, so another one takes its place."""

@@ -6,6 +6,7 @@ How they come together (defaults < file < environment < command line) is loading
 import ipaddress
 import os
 import re
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -24,6 +25,9 @@ AUTOSAVE_S = 30
 """Seconds between two saves of our brokers, unless told otherwise."""
 MAX_PREFIX = 100
 MAX_SECRET_BYTES = 4096
+MAX_PATTERN = 200
+USUAL_ENTITIES = 50
+"""So many prices in a Home Assistant are no burden to its recorder."""
 
 KUCOIN_WATCHLIST = (
     "BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT", "BNB-USDT", "DOGE-USDT", "ADA-USDT", "TRX-USDT",
@@ -84,6 +88,10 @@ def _network(text: str) -> str:
         raise ValueError(f"{text!r} is no address or network like 192.168.1.7 or 10.0.0.0/24") from error
     return text
 
+
+Topic = Annotated[
+    str, _shaped(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+){0,7}", "levels of letters, digits, _ and -, parted by /")
+]
 
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
 """`~` is the home folder; a relative path starts at the folder Tickbridge is started in."""
@@ -187,6 +195,21 @@ class Exchanges(Section):
     binance: BinanceSettings = BinanceSettings()
 
 
+def _pattern(text: str) -> str:
+    """`[EXCHANGE:]SYMBOL`, where * and ? stand for anything. Raises ValueError."""
+    exchange, colon, symbol = text.rpartition(":")
+    if (problem := symbol_problem(re.sub(r"[*?]", "", symbol) or "-")) or len(symbol) > MAX_PATTERN:
+        raise ValueError(f"{text[:60]!r} {problem or 'is too long'}")
+    if symbol != symbol.upper() or not symbol:
+        raise ValueError(f"{text!r} is not written [EXCHANGE:]SYMBOL with the symbol in capitals, like kucoin:*-USDT")
+    if colon and not any(fnmatchcase(name, exchange) for name in Exchanges.model_fields):
+        raise ValueError(f"{text!r} names no exchange: there are {', '.join(Exchanges.model_fields)}")
+    return text
+
+
+Patterns = tuple[Annotated[str, AfterValidator(_pattern)], ...]
+
+
 class Feed(Section):
     """How a line is kept alive and when it is given up."""
 
@@ -226,6 +249,29 @@ class Latest(Section):
 
     interval_s: Seconds = 1.0
     stats_interval_s: Seconds = 5.0
+
+
+Heartbeat = Annotated[float, Field(ge=1, le=10)]
+"""Seconds. A subscriber counts to 35: three of these, and some patience."""
+
+
+class HomeAssistant(Section):
+    """What Home Assistant is told of, by MQTT discovery."""
+
+    enabled: bool = False
+    symbols: Patterns = ()
+    entities: Annotated[int, Field(ge=1, le=200)] = USUAL_ENTITIES
+    interval_s: Heartbeat = 10.0
+    discovery_root: Topic = "homeassistant"
+    birth_topic: Topic = "homeassistant/status"
+
+
+class Display(Section):
+    """Prices as plain text, for displays that read no JSON."""
+
+    enabled: bool = False
+    symbols: Patterns = ()
+    interval_s: Heartbeat = 1.0
 
 
 class Clock(Section):
@@ -359,6 +405,8 @@ class Settings(Section):
     feed: Feed = Feed()
     fills: Fills = Fills()
     latest: Latest = Latest()
+    homeassistant: HomeAssistant = HomeAssistant()
+    display: Display = Display()
     clock: Clock = Clock()
     dashboard: Dashboard = Dashboard()
     history: History = History()

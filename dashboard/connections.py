@@ -23,7 +23,9 @@ log = logging.getLogger(__name__)
 class Loop(uvloop.Loop):
     """A loop whose servers give up a TLS handshake that takes too long: `Http` hears only of those that ended."""
 
-    async def create_server(self, *arguments: Any, **more: Any) -> AbstractServer:
+    async def create_server(  # type: ignore[override]  # passes on all it is given
+        self, *arguments: Any, **more: Any
+    ) -> AbstractServer:
         if more.get("ssl") is not None:
             more.setdefault("ssl_handshake_timeout", REQUEST_S)
         return await super().create_server(*arguments, **more)

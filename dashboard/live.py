@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from bridge.settings import Settings
+from bridge.tls import words
 from bridge.topics import STREAM_ROOTS, Topics
 from bridge.vitals import Vitals
 from dashboard.broker import Inbox, backoff_s, passing_client
@@ -120,7 +121,7 @@ class LiveStates:
             try:
                 await self._hear()
             except (aiomqtt.MqttError, OSError) as error:
-                log.debug("live states: the broker is away: %s", error)
+                log.debug("live states: the broker is away: %s", words(error, self._settings.broker))
             finally:
                 self._client = None
                 self._subscriptions.end()

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ from dashboard.history import open_influx
 from dashboard.history.base import StoreAway
 from dashboard.history.recorder import Recorder
 from dashboard.history.schema import FILE
-from dashboard.history.sqlite import SqliteHistory
+from dashboard.history.sqlite import SqliteHistory, replace
 from dashboard.live import LiveStates
 from dashboard.stream.hub import Hub
 from dashboard.stream.socket import MOST_REQUEST_BYTES, PING_S, Protocol, Stream
@@ -45,6 +46,8 @@ TICK_S = 0.1
 FAILED = 1
 WRONG_SETTINGS = 2
 TASK_DIED = 3
+DAMAGED = -1
+"""The history was put aside: everything begins anew with another one."""
 SESSION_FLAG = "recorder-session"
 log = logging.getLogger(__name__)
 
@@ -57,10 +60,14 @@ def run(settings: Settings) -> int:
     try:
         settings.broker.secret()
         door = Door(settings)
-        with bind(settings.dashboard.host, settings.dashboard.port) as listener:
-            history = open_history(settings)
-            with asyncio.Runner(loop_factory=Loop) as runner:
-                return runner.run(serve(settings, door, listener, history))
+        while True:
+            with bind(settings.dashboard.host, settings.dashboard.port) as listener:
+                history = open_history(settings)
+                with asyncio.Runner(loop_factory=Loop) as runner:
+                    code = runner.run(serve(settings, door, listener, history))
+            if code != DAMAGED or not isinstance(history, SqliteHistory) or history.damage is None:
+                return code
+            replace(history.path, history.damage)
     except StoreAway as error:
         log.error("%s", error)
         return FAILED
@@ -75,7 +82,7 @@ def open_history(settings: Settings) -> "SqliteHistory | InfluxHistory | None":
         return None
     if settings.history.store == "influx":
         return open_influx(settings)
-    return SqliteHistory(settings.data_dir / FILE, settings.history)
+    return SqliteHistory.open(settings.data_dir / FILE, settings.history)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -101,8 +108,8 @@ async def serve(
     api, stream = Api(settings, live, history, recorder, keeper), Stream(Hub(live))
     page = settings.dashboard
     app = create_app(api, page.mqtt_websocket_port, stream=stream, door=door)
-    config = configured(app, page.trusted_proxies, door.certificate)
-    server = Server(config, vitals, lambda: told(live, recorder, history))
+    uvicorns = configured(app, page.trusted_proxies, door.certificate)
+    server = Server(uvicorns, vitals, partial(told, live, recorder, history))
     parts: dict[str, Callable[[], Awaitable[None]]] = {
         "page": lambda: server.serve([listener]),
         "live states": live.run,
@@ -118,23 +125,17 @@ async def serve(
     if settings.history.enabled and settings.history.store == "influx":
         api.telegraf = watch_telegraf(settings)
         parts["look at Telegraf"] = api.telegraf.run
-    stop = asyncio.Event()
-    obey_signals(stop, door)
+    obey_hangup(door)
     warn(page)
     log.info("the page: %s://%s:%s/", page.scheme, *listener.getsockname()[:2])
     address.leave(settings)
-    with Watchdog(vitals) as watchdog:
-
-        async def end() -> None:
-            watchdog.stopping()
-            await finish(server, recorder)
-
-        try:
-            return await supervise(parts, stop, end)
-        finally:
-            address.forget(settings)
-            if history is not None:
-                await history.aclose()
+    try:
+        with Watchdog(vitals) as watchdog:
+            return await _live(parts, server, (history, recorder), watchdog)
+    finally:
+        address.forget(settings)
+        if history is not None:
+            await history.aclose()
 
 
 def warn(page: Dashboard) -> None:
@@ -147,13 +148,38 @@ def warn(page: Dashboard) -> None:
         )
 
 
-def obey_signals(stop: asyncio.Event, door: Door) -> None:
-    """SIGHUP reads certificate and passwords anew; at a terminal it still means that the terminal is gone."""
-    loop = asyncio.get_running_loop()
+async def _live(
+    parts: dict[str, Callable[[], Awaitable[None]]],
+    server: uvicorn.Server,
+    stores: tuple["SqliteHistory | InfluxHistory | None", Recorder | None],
+    watchdog: Watchdog,
+) -> int:
+    """Until a signal comes, a part dies, or the history turns out to be damaged."""
+    stop, asked = asyncio.Event(), asyncio.Event()
+    history, recorder = stores
+
+    def obey() -> None:
+        asked.set()
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, obey)
+    if isinstance(history, SqliteHistory):
+        history.on_damage = stop.set
+
+    async def end() -> None:
+        if asked.is_set():
+            watchdog.stopping()
+        await finish(server, recorder)
+
+    code = await supervise(parts, stop, end)
+    return DAMAGED if not code and not asked.is_set() else code
+
+
+def obey_hangup(door: Door) -> None:
+    """SIGHUP reads certificate and passwords anew; at a terminal it still means that the terminal is gone."""
     if not (sys.stdin and sys.stdin.isatty()):
-        loop.add_signal_handler(signal.SIGHUP, door.reload)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, door.reload)
 
 
 async def supervise(

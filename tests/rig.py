@@ -44,6 +44,7 @@ class Rig:
         self.streams.begin(self.clock.now_ns() // 1_000_000)
         self.gaps = Gaps("rig")
         self.gap_log: list[Gap] = []
+        self.damaged: list[str] = []
         self.told: list[tuple[str, dict[str, Any]]] = []
         self.states: dict[str, State] = {}
         self.status_log: list[tuple[float, str, str]] = []
@@ -73,6 +74,7 @@ class Rig:
             backfills=self.backfills,
             folder=folder,
             vitals=Vitals(self.clock.monotonic_ns, 30),
+            damaged=self.damaged.append,
         )
         self.venues = {
             name: Venue(kind, ExchangeSettings(symbols=SYMBOLS, **hosts[name], **exchange), shared)

@@ -1,7 +1,7 @@
 """What was published and what is missing: counted in memory (`Tally`), kept on disk (`Ledger`)."""
 
 from bridge.ledger.rows import ALIVE, Job, Published, Query, Run, next_run
-from bridge.ledger.store import RUNS_KEPT_DAYS, Ledger
+from bridge.ledger.store import RUNS_KEPT_DAYS, Ledger, Loss
 from bridge.ledger.tally import Tally
 
-__all__ = ["ALIVE", "RUNS_KEPT_DAYS", "Job", "Ledger", "Published", "Query", "Run", "Tally", "next_run"]
+__all__ = ["ALIVE", "RUNS_KEPT_DAYS", "Job", "Ledger", "Loss", "Published", "Query", "Run", "Tally", "next_run"]

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bridge.errors import StoreError
+from bridge.aside import is_broken
+from bridge.errors import Damaged, StoreError
 
 VERSION = 1
 APPLICATION_ID = 0x7469636C
@@ -32,6 +33,14 @@ CURES = {
 }
 
 
+DAMAGE = frozenset({"SQLITE_NOTADB", "SQLITE_CORRUPT"})
+DOUBTFUL = frozenset({"SQLITE_READONLY", "SQLITE_ERROR"})
+"""What a damaged head may look like."""
+OURS = frozenset({"runs", "topics", "published", "jobs", "gaps"})
+LIKELY_VERSION = 100
+"""A schema beyond is none of a later Tickbridge."""
+
+
 @contextmanager
 def using(path: Path) -> Iterator[None]:
     """Any trouble with the file becomes a StoreError: one line with the cure."""
@@ -39,10 +48,14 @@ def using(path: Path) -> Iterator[None]:
         yield
     except sqlite3.ProgrammingError:
         raise  # our bug, no trouble of the file
+    except UnicodeDecodeError as error:
+        raise Damaged(f"{path} {CURES['SQLITE_CORRUPT']}") from error
     except (sqlite3.Error, OSError) as error:
         name = getattr(error, "sqlite_errorname", "")
         family = "_".join(name.split("_")[:2])
         cure = CURES.get(family, f"cannot be used ({error}): check the folder's rights and the disk")
+        if family in DAMAGE or (family in DOUBTFUL and is_broken(path)) or "decode to UTF-8" in str(error):
+            raise Damaged(f"{path} {cure}") from error
         raise StoreError(f"{path} {cure}") from error
 
 
@@ -69,8 +82,11 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
             db.execute(statement.rstrip(";"))
         db.execute(f"PRAGMA application_id={APPLICATION_ID}")
         db.execute(f"PRAGMA user_version={VERSION}")
-    elif application != APPLICATION_ID:
-        raise StoreError(f"{path} {CURES['SQLITE_NOTADB']}")
+    elif not {name for (name,) in db.execute("SELECT name FROM sqlite_master")} >= OURS:
+        kind = Damaged if application == APPLICATION_ID and version == VERSION else StoreError
+        raise kind(f"{path} {CURES['SQLITE_NOTADB']}")
+    elif application != APPLICATION_ID or not 0 < version < LIKELY_VERSION:
+        raise Damaged(f"{path} {CURES['SQLITE_CORRUPT']}")
     elif version != VERSION:
         age = "a newer" if version > VERSION else "an older"
         cure = "use that one, or move the file away and a new one is made"

@@ -3,20 +3,23 @@
 All calls block (they wait for the disk) and may come from any thread; one that raises StoreError has done nothing.
 """
 
+import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Self
 
 import msgspec
-from msgspec import structs
+from msgspec import Struct, structs
 
+from bridge.aside import put_aside
 from bridge.coverage import Span
+from bridge.errors import Damaged
 from bridge.gaps import Stopped
 from bridge.ledger.rows import ALIVE, Job, Published, Query, Run
-from bridge.ledger.schema import connect, using
+from bridge.ledger.schema import CURES, connect, using
 from bridge.topics import Gap, Topics
 
 RUNS_KEPT_DAYS = 400
@@ -27,12 +30,22 @@ MAX_RUNS = 200
 MAX_GAPS = 10_000
 CLOCKS_DIFFER_NS = 60_000_000_000
 """Rather a minute of trades told twice (they have the same keys) than one trade never told."""
+PROVEN_BYTES = 32 * 1024 * 1024
+"""A larger file is not read whole at every start; what of it is damaged is met when it is used."""
 INTERRUPTED = "the bridge was stopped"
 
+log = logging.getLogger(__name__)
 _encode = msgspec.json.encode
 _gap = msgspec.json.Decoder(Gap).decode
 _job = msgspec.json.Decoder(Job).decode
 _spans = msgspec.json.Decoder(list[Span]).decode
+
+
+class Loss(Struct, frozen=True):
+    """A ledger that was put aside. `known_ns`: it was written then for the last time."""
+
+    reason: str
+    known_ns: int
 
 
 class Ledger:
@@ -42,7 +55,55 @@ class Ledger:
         self._path = path
         self._names = names
         self._lock = Lock()
+        self.loss: Loss | None = None
+        """What `open` had to put aside."""
         self._db = connect(path)
+
+    @classmethod
+    def open(cls, path: Path, names: Topics) -> Self:
+        """The ledger; a damaged one is put aside before, and another one begun. Raises StoreError."""
+        known_ns = path.stat().st_mtime_ns if path.is_file() else 0
+        try:
+            return cls._proven(path, names)
+        except Damaged as error:
+            reason = _put_aside(path, error)
+            ledger = cls(path, names)
+            ledger.loss = Loss(reason, known_ns)
+        return ledger
+
+    @classmethod
+    def _proven(cls, path: Path, names: Topics) -> Self:
+        if path.is_file() and not path.stat().st_size:
+            raise Damaged(f"{path} is empty")
+        ledger = cls(path, names)
+        try:
+            ledger.prove()
+        except BaseException:
+            ledger.close()
+            raise
+        return ledger
+
+    def renew(self, error: Damaged) -> str:
+        """It turned out to be damaged: begin another one in its place; what is to be said. Raises StoreError."""
+        with self._lock:
+            self._db.close()
+            reason = _put_aside(self._path, error)
+            self._db = connect(self._path)
+        return reason
+
+    def prove(self) -> None:
+        """Read all that a start reads, and the whole file if that is quickly done. Raises Damaged."""
+        damaged = f"{self._path} {CURES['SQLITE_CORRUPT']}"
+        if self._path.stat().st_size <= PROVEN_BYTES and self._read("PRAGMA quick_check(1)") != [("ok",)]:
+            raise Damaged(damaged)
+        try:
+            for read in (self.runs, self.stopped, self.covered, self.gaps):
+                read()
+            self.known_until(0)
+            for (body,) in self._read("SELECT body FROM jobs"):
+                _job(body)
+        except (msgspec.MsgspecError, ValueError, TypeError) as error:
+            raise Damaged(damaged) from error
 
     def close(self) -> None:
         """Nothing is pending: every call is whole."""
@@ -198,3 +259,9 @@ class Ledger:
     def _put_gaps(self, db: sqlite3.Connection, gaps: Iterable[Gap]) -> None:
         rows = [(gap.id, gap.from_ns, gap.to_ns, gap.state, _encode(gap)) for gap in gaps]
         db.executemany("INSERT OR REPLACE INTO gaps VALUES(?, ?, ?, ?, ?)", rows)
+
+
+def _put_aside(path: Path, error: Damaged) -> str:
+    aside = put_aside(path)
+    log.error("%s", error)
+    return f"the ledger was damaged and is kept as {aside.name}: what was missing before then cannot be named any more"

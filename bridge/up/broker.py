@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from pwd import getpwuid
 
-from bridge.brokerfiles import AclValues, BrokerValues, Tls, render, render_acl
+from bridge.brokerfiles import BrokerValues, Tls, acl_values, render, render_acl
 from bridge.errors import TickbridgeError
 from bridge.up.folder import make_writable, trouble, write_whole
 from bridge.up.plan import Plan
@@ -41,7 +41,7 @@ def prepare(plan: Plan) -> Path:
     folder = plan.data_dir / FOLDER
     make_writable(folder)
     write_password_file(make_users(plan.data_dir / PLACE), folder / PASSWORDS, find_program("mosquitto_passwd"))
-    _write(folder / ACL, render_acl(AclValues(prefix=plan.settings.prefix)))
+    _write(folder / ACL, render_acl(acl_values(plan.settings)))
     values = BrokerValues(
         port=plan.ports.mqtt,
         ws_port=plan.ports.websocket,

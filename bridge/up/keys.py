@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from bridge.access import USERS
-from bridge.brokerfiles import AclValues, BrokerValues, render, render_acl
+from bridge.brokerfiles import BrokerValues, acl_values, render, render_acl
 from bridge.errors import TickbridgeError
 from bridge.loading import load
 from bridge.settings import Settings
@@ -52,7 +52,7 @@ def broker_files(passwords: dict[str, str], settings: Settings) -> dict[str, str
     )
     return {
         "mosquitto.conf": render(values),
-        "acl": render_acl(AclValues(prefix=settings.prefix)),
+        "acl": render_acl(acl_values(settings)),
         "users": "".join(f"{name}:{password}\n" for name, password in passwords.items()),
     }
 

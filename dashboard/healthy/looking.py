@@ -14,6 +14,7 @@ import msgspec
 
 from bridge.errors import SettingsError
 from bridge.settings import Settings
+from bridge.tls import words
 from bridge.topics import Topics
 from dashboard.broker import Inbox, passing_client, refused_topics
 from dashboard.door.certificate import trusting
@@ -40,7 +41,7 @@ class Ear:
             try:
                 await self._listen()
             except (aiomqtt.MqttError, OSError) as error:
-                self.problem = str(error)
+                self.problem = words(error, self._settings.broker)
             except SettingsError as error:
                 self.problem = f"{error}: run this as the service's user or as root"
             await asyncio.sleep(0.5)
@@ -81,7 +82,7 @@ async def lets_in(settings: Settings, who: str) -> Finding:
         async with client(settings):
             return Finding(who, True, f"{place} is let in")
     except (aiomqtt.MqttError, OSError) as error:
-        return wrong(who, f"{place}: {error}", "does the broker run, and does it know this user?")
+        return wrong(who, f"{place}: {words(error, broker)}", "does the broker run, and does it know this user?")
     except SettingsError as error:
         return wrong(who, str(error), "run this as the service's user or as root")
 

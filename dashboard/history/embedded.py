@@ -162,7 +162,7 @@ class Embedded(History):
             "file_bytes": self.path.stat().st_size,
             "series": len(self._intake.series),
             "journal": {kind: memory.rows for kind, memory in self._committed.sizes() if memory.rows},
-            "damaged": self._counts.damaged,
+            "damaged": self._counts.damaged + self._reader.harmed,
             "days": self._days,
         }
 

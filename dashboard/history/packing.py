@@ -25,6 +25,10 @@ DICTIONARY = (
 LEVEL = 6
 
 
+class BrokenPiece(StoreError):
+    """Packed rows that cannot be read; the rest of the file may be well."""
+
+
 class Packing:
     """Deflates with one file's dictionary."""
 
@@ -36,12 +40,14 @@ class Packing:
         return squeeze.compress(b"\n".join(lines)) + squeeze.flush()
 
     def unpack(self, packed: bytes) -> list[bytes]:
-        """The lines again. Raises StoreError if the bytes are damaged."""
+        """The lines again. Raises BrokenPiece if the bytes are damaged."""
         try:
             stretch = zlib.decompressobj(-zlib.MAX_WBITS, zdict=self._dictionary)
             text = stretch.decompress(packed) + stretch.flush()
         except zlib.error as error:
-            raise StoreError(f"the history holds a damaged piece ({error}): restore the file from a backup") from error
+            raise BrokenPiece(f"the history holds a damaged piece ({error}): restore the file from a backup") from error
+        if not stretch.eof:
+            raise BrokenPiece("the history holds a piece that is cut short: restore the file from a backup")
         return text.split(b"\n") if text else []
 
 
@@ -57,6 +63,13 @@ def entry_rows(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
     series = -1
     for line in lines:
         if line.startswith(b"#"):
-            series = int(line[1:])
+            series = _number(line[1:])
         else:
             yield series, line
+
+
+def _number(text: bytes) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise BrokenPiece("the history's journal is damaged: restore the file from a backup") from error

@@ -1,19 +1,23 @@
 """The half of the file that only looks: finds rows in segments. Blocking, for one thread."""
 
+import logging
 import sqlite3
 import zlib
 from bisect import bisect_left
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
+from bridge.errors import Damaged
 from dashboard.history import tally
 from dashboard.history.base import END_OF_TIME_NS
 from dashboard.history.heard import Heard
-from dashboard.history.packing import Packing, entry_rows
+from dashboard.history.packing import BrokenPiece, Packing, entry_rows
 from dashboard.history.rows import NUMBER, Instruments, Row, time_of
 from dashboard.history.schema import BORN, telling, transaction
 
+log = logging.getLogger(__name__)
 SERIES_BITS = 24
 """A piece is found by its number, `segment << 24 | series`: the table's own order is the only index."""
 MOST_SEGMENTS_A_SCAN = 4000
@@ -47,17 +51,32 @@ class Counted(Struct, frozen=True):
     sound: bool
 
 
+def read_dictionary(path: Path, db: sqlite3.Connection) -> bytes:
+    """What the file's pieces are packed with. Raises Damaged if it is gone."""
+    with telling(path):
+        row = db.execute("SELECT value FROM meta WHERE name = 'dictionary'").fetchone()
+    if row is None or not isinstance(row[0], bytes):
+        raise Damaged(f"{path} has lost what its rows are packed with")
+    return row[0]
+
+
 class Reader:
     """Everything that only looks. Used by one thread."""
 
     def __init__(self, path: Path, db: sqlite3.Connection) -> None:
         self._path = path
         self._db = db
-        with telling(path):
-            self._packing = Packing(*db.execute("SELECT value FROM meta WHERE name = 'dictionary'").fetchone())
+        self.harmed = 0
+        """Things that a start could not read, and left out."""
+        self._packing = Packing(read_dictionary(path, db))
 
     def close(self) -> None:
         self._db.close()
+
+    def harm(self, what: str) -> None:
+        """Something is damaged without which the rest is of use: said and counted, and the audit names what it held."""
+        self.harmed += 1
+        log.error("%s: left out: %s", self._path, what[:300])
 
     # --- what a start reads -------------------------------------------------------------------------
     def version(self) -> int:
@@ -73,7 +92,11 @@ class Reader:
         """What was heard of a kind up to its last fold."""
         with telling(self._path):
             row = self._db.execute("SELECT packed FROM heard WHERE kind = ?", (NUMBER[kind],)).fetchone()
-        return Heard() if row is None else Heard.decode(zlib.decompress(row[0]))
+        try:
+            return Heard() if row is None else Heard.decode(zlib.decompress(row[0]))
+        except (zlib.error, msgspec.MsgspecError, UnicodeDecodeError, TypeError) as error:
+            self.harm(f"the numbers that were heard of {kind}: {error}")
+            return Heard()
 
     def journal(self, after: int = 0) -> tuple[int, list[tuple[int, bytes]]]:
         """Series and payload of every row that is not folded yet, in the order of their arrival, and the last entry.
@@ -83,8 +106,11 @@ class Reader:
         rows: list[tuple[int, bytes]] = []
         with telling(self._path):
             entries = self._db.execute("SELECT id, packed FROM journal WHERE id > ? ORDER BY id", (after,)).fetchall()
-        for _, packed in entries:
-            rows += entry_rows(self._packing.unpack(packed))
+        for number, packed in entries:
+            try:
+                rows += entry_rows(self._packing.unpack(packed))
+            except BrokenPiece as error:
+                self.harm(f"entry {number} of the journal: {error}")
         return entries[-1][0] if entries else after, rows
 
     def shape(self) -> tuple[int, int, int]:
@@ -214,7 +240,10 @@ def piece_payloads(db: sqlite3.Connection, packing: Packing, number: int) -> lis
 
 def piece_rows(db: sqlite3.Connection, packing: Packing, number: int) -> list[Row]:
     """The rows of a piece by time."""
-    return [(time_of(payload), payload) for payload in piece_payloads(db, packing, number)]
+    try:
+        return [(time_of(payload), payload) for payload in piece_payloads(db, packing, number)]
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BrokenPiece(f"the history holds a damaged piece ({error}): restore the file from a backup") from error
 
 
 def _plenty(found: dict[int, list[Row]], want: Want, edge_ns: int) -> bool:

@@ -1,10 +1,14 @@
 """What an open file's journal and tables hold, as it stands in memory."""
 
+import msgspec
+
+from bridge.errors import FrameError
 from dashboard.history.columns import UNNUMBERED
 from dashboard.history.intake import Intake
 from dashboard.history.memory import Committed, Layer
+from dashboard.history.packing import BrokenPiece
 from dashboard.history.reader import Reader, Want
-from dashboard.history.rows import KINDS, read_mark, series_of
+from dashboard.history.rows import KINDS, Series, read_mark, series_of
 
 
 def restored(reader: Reader) -> tuple[Intake, Committed, int]:
@@ -15,9 +19,8 @@ def restored(reader: Reader) -> tuple[Intake, Committed, int]:
     _read_tables(reader, intake)
     for series in list(intake.series.values()):
         if series.kind == "gaps":
-            for _, payload in reader.scan("gaps", series.number, Want())[0]:
-                intake.gaps.note(series.exchange, payload)
-    _take(rows, intake, committed)
+            _read_gaps(reader, intake, series)
+    _take(rows, reader, intake, committed)
     return intake, committed, last
 
 
@@ -25,24 +28,43 @@ def catch_up(reader: Reader, intake: Intake, committed: Committed, after: int) -
     """Add what was committed after an entry of the journal, if nothing was folded since; the last entry read."""
     last, rows = reader.journal(after)
     _read_tables(reader, intake)
-    _take(rows, intake, committed)
+    _take(rows, reader, intake, committed)
     return last
 
 
 def _read_tables(reader: Reader, intake: Intake) -> None:
     for topic, number in reader.topics().items():
         if topic not in intake.series or intake.series[topic].number != number:
-            intake.series[topic] = series_of(number, topic)
+            try:
+                intake.series[topic] = series_of(number, topic)
+            except FrameError as error:
+                reader.harm(f"series {number}: {error}")
     intake.instruments.update(reader.instruments())
 
 
-def _take(rows: list[tuple[int, bytes]], intake: Intake, committed: Committed) -> None:
+def _read_gaps(reader: Reader, intake: Intake, series: Series) -> None:
+    try:
+        for _, payload in reader.scan("gaps", series.number, Want())[0]:
+            intake.gaps.note(series.exchange, payload)
+    except (BrokenPiece, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        reader.harm(f"gaps of {series.exchange}: {error}")
+
+
+def _take(rows: list[tuple[int, bytes]], reader: Reader, intake: Intake, committed: Committed) -> None:
     names = {series.number: series for series in intake.series.values()}
     layer = Layer()
     for number, payload in rows:
-        mark = read_mark(payload)
-        layer.add(names[number], mark.time_ns, payload, mark.publication() or UNNUMBERED)
-        intake.note(names[number], mark, payload)
+        series = names.get(number)
+        if series is None:
+            reader.harm(f"a row of series {number}, which is not known")
+            continue
+        try:
+            mark = read_mark(payload)
+            intake.note(series, mark, payload)
+        except FrameError as error:
+            reader.harm(f"a row of {series.topic}: {error}")
+            continue
+        layer.add(series, mark.time_ns, payload, mark.publication() or UNNUMBERED)
     # bars of minutes that are over stand in the journal themselves
     intake.bars.close()
     committed.absorb(layer)

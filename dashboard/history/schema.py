@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from bridge.errors import StoreError
+from bridge.aside import is_broken
+from bridge.errors import Damaged, StoreError
 from dashboard.history.base import StoreAway
 from dashboard.history.packing import DICTIONARY
 
@@ -18,6 +19,12 @@ VERSION = 2
 APPLICATION_ID = 0x7469636B
 BUSY_S = 30.0
 MAY_PASS = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+DOUBTFUL = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_ERROR}
+"""What a damaged head may look like."""
+LIKELY_VERSION = 100
+"""A format beyond is none of a later Tickbridge."""
+OURS = {"meta", "series", "journal", "segments", "pieces", "heard"}
 SYSTEM_MAY_PASS = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
 BORN = "born"
@@ -107,9 +114,13 @@ def telling(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into a StoreError that says what to do; a StoreAway if it may pass by itself."""
     try:
         yield
+    except UnicodeDecodeError as error:
+        raise Damaged(f"{path}: {error}: {_cure(sqlite3.SQLITE_CORRUPT)}") from error
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         kind = StoreAway if code in MAY_PASS else StoreError
+        if code in DAMAGE or (code in DOUBTFUL and is_broken(path)) or "decode to UTF-8" in str(error):
+            kind = Damaged
         raise kind(f"{path}: {error}: {_cure(code)}") from error
 
 
@@ -142,17 +153,26 @@ def transaction(db: sqlite3.Connection, mode: str = "IMMEDIATE") -> Iterator[Non
 
 
 def _check(db: sqlite3.Connection, path: Path) -> None:
-    version = _pragma(db, "user_version")
-    if _pragma(db, "application_id") == APPLICATION_ID:
-        if version == 1:
-            _upgrade(db)
-        elif version != VERSION:
-            way = "upgrade Tickbridge" if version > VERSION else "move it away and a new one is begun"
-            raise StoreError(f"{path} has format {version}, this Tickbridge reads {VERSION}: {way}")
-    elif version or db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        raise StoreError(f"{path} is no Tickbridge history: move it away and a new one is begun")
-    else:
+    version, application = _pragma(db, "user_version"), _pragma(db, "application_id")
+    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
+    if not (tables or version or application):
         _make(db)
+    elif is_broken(path) or _is_harmed(version, application, tables >= OURS):
+        raise Damaged(f"{path} is no Tickbridge history any more: {_cure(sqlite3.SQLITE_CORRUPT)}")
+    elif application != APPLICATION_ID:
+        raise StoreError(f"{path} is no Tickbridge history: move it away and a new one is begun")
+    elif version == 1:
+        _upgrade(db)
+    elif version != VERSION:
+        way = "upgrade Tickbridge" if version > VERSION else "move it away and a new one is begun"
+        raise StoreError(f"{path} has format {version}, this Tickbridge reads {VERSION}: {way}")
+
+
+def _is_harmed(version: int, application: int, whole: bool) -> bool:
+    """Our tables under another's name, or our name without our tables; a later version may have others."""
+    if application == APPLICATION_ID:
+        return not 1 <= version < LIKELY_VERSION or (version <= VERSION and not whole)
+    return whole
 
 
 def _check_read(db: sqlite3.Connection, path: Path) -> None:

@@ -4,37 +4,68 @@
 another. Rows travel from a layer to committed memory to a segment, and queries look in that order (see memory.py).
 """
 
+import logging
 import os
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+from bridge.aside import asides, put_aside
+from bridge.errors import Damaged
 from bridge.settings import History as Keep
-from dashboard.history.embedded import Embedded
+from dashboard.history.embedded import Embedded, P, T
 from dashboard.history.reader import Reader
 from dashboard.history.restore import remember
 from dashboard.history.schema import lock_file, open_reader
 from dashboard.history.tidy import Tidy
 from dashboard.history.writer import Writer
 
+log = logging.getLogger(__name__)
+
 
 class SqliteHistory(Embedded):
     """One file. Opening it raises StoreError, with the cure, if it cannot be used; then it is left as it is."""
 
     def __init__(self, path: Path, keep: Keep) -> None:
+        self.damage: Damaged | None = None
+        """Why the file cannot be used any more, nor ever will; then `on_damage` is called."""
+        self.on_damage: Callable[[], None] = lambda: None
         self._lock = lock_file(path)
-        try:
+        with ExitStack() as undo:
+            undo.callback(os.close, self._lock)
             self._writer = Writer(path)
-            super().__init__(path, Reader(path, open_reader(path)), keep)
-        except BaseException:
-            os.close(self._lock)
-            raise
-        remember(self._reader, self._intake, self._committed)
+            undo.callback(self._writer.close)
+            looking = open_reader(path)
+            undo.callback(looking.close)
+            super().__init__(path, Reader(path, looking), keep)
+            remember(self._reader, self._intake, self._committed)
+            self._sizes = self._writer.sizes()
+            undo.pop_all()
         self._tidy = Tidy(self._writer, self._committed, self._intake.bars.parts, keep)
         self._write_thread = ThreadPoolExecutor(1, "history-writer")
         self._commits = 0
-        self._sizes = self._writer.sizes()
+        self._aside = asides_of(path)
+
+    async def _in(self, thread: ThreadPoolExecutor, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await super()._in(thread, work, *args, **kwargs)
+        except Damaged as error:
+            if self.damage is None:
+                self.damage = error
+                self.on_damage()
+            raise
+
+    @classmethod
+    def open(cls, path: Path, keep: Keep) -> Self:
+        """The history; a damaged one is put aside before, and another one begun. Raises StoreError."""
+        try:
+            return cls(path, keep)
+        except Damaged as error:
+            replace(path, error)
+        return cls(path, keep)
 
     # --- the recorder's side ------------------------------------------------------------------------
     def append(self, topic: str, payload: bytes) -> bool:
@@ -93,6 +124,7 @@ class SqliteHistory(Embedded):
             "folds": self._tidy.folds,
             "pruned": self._tidy.pruned,
             "gaps_forgotten": intake.gaps.forgotten,
+            **({"put_aside": self._aside} if self._aside else {}),
         }
 
     def close(self) -> None:
@@ -104,3 +136,16 @@ class SqliteHistory(Embedded):
         self._writer.close()
         super().close()
         os.close(self._lock)
+
+
+def replace(path: Path, error: Damaged) -> None:
+    """Put a damaged history aside: what it held is not claimed by the next, which is born anew. Raises StoreError."""
+    aside = put_aside(path)
+    log.error("%s", error)
+    log.error("the history was damaged and is kept as %s, where it takes room: another one begins", aside)
+
+
+def asides_of(path: Path) -> list[dict[str, Any]]:
+    """Histories that were put aside, and the room that they take."""
+    named = (path.with_name(name) for name in asides(path.parent) if name.startswith(path.name))
+    return [{"file": one.name, "bytes": one.stat().st_size} for one in named]

@@ -5,6 +5,7 @@ time into one segment, a piece per series, and their journal entries go. So ever
 appended; no index is kept up.
 """
 
+import logging
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,12 +14,13 @@ from dashboard.history import tally
 from dashboard.history.bars import merge_bars
 from dashboard.history.heard import Heard
 from dashboard.history.memory import Layer, Memory
-from dashboard.history.packing import Packing, entry_lines
+from dashboard.history.packing import BrokenPiece, Packing, entry_lines
 from dashboard.history.ranges import Pair
-from dashboard.history.reader import SERIES_BITS, piece_payloads, piece_rows, pieces_of, since_name
+from dashboard.history.reader import SERIES_BITS, piece_payloads, piece_rows, pieces_of, read_dictionary, since_name
 from dashboard.history.rows import KINDS, NUMBER, Merge, Row, merge_fields, settled
 from dashboard.history.schema import BORN, UNBORN, open_writer, telling, transaction
 
+log = logging.getLogger(__name__)
 MERGE: dict[str, Merge] = {kind: merge_bars if kind == "bars" else merge_fields for kind in KINDS}
 Piece = tuple[int, bytes, tally.Tally]
 
@@ -29,10 +31,14 @@ class Writer:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._db = open_writer(path)
-        with telling(path):
-            self.packing = Packing(*self._db.execute("SELECT value FROM meta WHERE name = 'dictionary'").fetchone())
-            self.known = {number for (number,) in self._db.execute("SELECT id FROM series")}
-        """The numbers of series that the file has."""
+        try:
+            self.packing = Packing(read_dictionary(path, self._db))
+            with telling(path):
+                self.known = {number for (number,) in self._db.execute("SELECT id FROM series")}
+                """The numbers of series that the file has."""
+        except BaseException:
+            self._db.close()
+            raise
 
     def close(self) -> None:
         self._db.close()
@@ -114,12 +120,26 @@ class Writer:
                 holders.setdefault(number & ~(-1 << SERIES_BITS), []).append(number)
         pieces, count = [], 0
         for series, numbers in sorted(holders.items()):
-            rows = [row for number in numbers for row in piece_rows(self._db, self.packing, number)]
-            numbers_there = tally.merged(self._numbers(number) for number in numbers)
-            rows = settled(rows, MERGE[kind])
-            pieces.append(self._piece(series, rows, numbers_there))
-            count += len(rows)
+            rows, marks = self._readable(numbers)
+            if rows:
+                rows = settled(rows, MERGE[kind])
+                pieces.append(self._piece(series, rows, tally.merged(marks)))
+                count += len(rows)
         return pieces, count
+
+    def _readable(self, pieces: list[int]) -> tuple[list[Row], list[dict[str, list[Pair]]]]:
+        """Rows and numbers of these pieces; a broken one goes with what it claimed, and the audit names it."""
+        rows: list[Row] = []
+        marks = []
+        for piece in pieces:
+            try:
+                found, numbers = piece_rows(self._db, self.packing, piece), self._numbers(piece)
+            except BrokenPiece as error:
+                log.error("%s: left out when segments were merged: %s", self._path, error)
+                continue
+            rows += found
+            marks.append(numbers)
+        return rows, marks
 
     def _numbers(self, piece: int) -> dict[str, list[Pair]]:
         row = self._db.execute("SELECT packed FROM tallies WHERE id = ?", (piece,)).fetchone()

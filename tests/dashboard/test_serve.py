@@ -4,16 +4,19 @@ import asyncio
 import logging
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from bridge.aside import asides
 from bridge.settings import Broker as BrokerSettings
 from bridge.settings import Dashboard, Settings
 from bridge.settings import History as Keep
@@ -143,15 +146,55 @@ def test_a_port_in_use_is_one_line_and_exit_2(tmp_path: Path) -> None:
 
 
 @pytest.mark.real
-def test_an_unreadable_history_is_one_line_and_exit_2_and_stays_as_it_is(tmp_path: Path) -> None:
+def test_a_later_version_s_history_is_one_line_and_exit_2_and_stays_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "history.sqlite"
-    file.write_text("my shopping list" * 100)
+    SqliteHistory(file, KEEP_ALL).close()
+    db = sqlite3.connect(file)
+    db.execute("PRAGMA user_version = 9")
+    db.close()
+    before = file.read_bytes()
     with started(settings_for(tmp_path, 1)) as process:
         code, said = process.wait()
     assert code == 2
     (line,) = said.splitlines()
-    assert "move it away" in line
-    assert file.read_text() == "my shopping list" * 100
+    assert "upgrade Tickbridge" in line
+    assert file.read_bytes() == before
+    assert asides(tmp_path) == []
+
+
+@pytest.mark.real
+async def test_a_damaged_history_is_put_aside_at_the_start_and_while_it_is_used(broker: Broker, tmp_path: Path) -> None:
+    file = tmp_path / "history.sqlite"
+    file.write_text("half of a history" * 100)
+    settings, market = settings_for(tmp_path, broker.port), Market(broker)
+    with started(settings) as process:
+        await until(process.answers, "it runs")
+        (kept,) = await _put_aside(process)
+        assert kept["bytes"] == 1700
+        assert (tmp_path / kept["file"]).read_text() == "half of a history" * 100
+        await market.publish(500)
+        await until(lambda: _stored(process, market), "every row is there")
+        with file.open("r+b") as opened:
+            opened.write(bytes(file.stat().st_size))
+
+        async def two() -> bool:
+            await market.publish(10)
+            return await process.answers() and len(await _put_aside(process)) == 2
+
+        await until(two, "the history is put aside again, by the same process")
+        code, said = process.end(signal.SIGTERM)
+    assert code == 0
+    assert said.count("is kept as") == 2
+    store = SqliteHistory(file, KEEP_ALL)
+    born_ns = (await store.heard_since())["prices"]
+    store.close()
+    assert born_ns > (tmp_path / asides(tmp_path)[0]).stat().st_mtime_ns, "it claims nothing of the lost ones"
+
+
+async def _put_aside(process: Process) -> list[dict[str, Any]]:
+    async with httpx.AsyncClient() as client:
+        told = (await client.get(f"{process.url}/api/v1/health")).json()["history"]
+    return list(told.get("put_aside", []))
 
 
 @pytest.mark.real

@@ -1,0 +1,225 @@
+"""Damaged files of the bridge: put aside under a new name, reported, and the bridge goes on."""
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+
+from bridge import aside
+from bridge.aside import MARK, asides, put_aside
+from bridge.errors import StoreError
+from bridge.exchanges import EXCHANGES
+from bridge.ledger import Job, Ledger, Published
+from bridge.simulator import Simulator
+from bridge.topics import Gap, Topics
+from tests.broker import Broker
+from tests.damage import harmed, harms
+from tests.rig import rigged
+from tests.running import environment, subscribed, tickbridge
+
+S = 1_000_000_000
+RUN = 7
+REASON = "what was missing before then cannot be named"
+
+
+def published(run: int, count: int) -> list[Published]:
+    return [Published(f"prices/kucoin/A{k}-B", run, None, 4, 4, S, S) for k in range(count)]
+
+
+@pytest.fixture(scope="module")
+def body(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A ledger with something in each of its tables."""
+    path = tmp_path_factory.mktemp("ledger") / "ledger.db"
+    ledger = Ledger(path, Topics())
+    ledger.begin(RUN, S)
+    gaps = [Gap(f"g{k}", "kucoin", "prices", k * S, "line lost", "unfillable", k * S + 5) for k in range(60)]
+    jobs = [Job("1-kucoin-backfill-1", "backfill", "kucoin", "candles", 1, 2, "cancelled")]
+    covered = {f"candles/kucoin/A{k}-B/1m": [(0, 60), (120, 180)] for k in range(40)}
+    ledger.save(RUN, 9 * S, published(RUN, 300), gaps, jobs, covered)
+    ledger.close()
+    return path.read_bytes()
+
+
+@given(harm=harms)
+@settings(deadline=None, max_examples=80)
+def test_no_damage_of_the_ledger_keeps_a_bridge_from_working(
+    body: bytes, harm: tuple[Callable[[bytes, Random], bytes], int]
+) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "ledger.db"
+        path.write_bytes(harmed(body, harm))
+        ledger = Ledger.open(path, Topics())
+        ledger.begin(RUN + 1, 2 * S)
+        ledger.save(RUN + 1, 3 * S, published(RUN + 1, 5), [])
+        assert ledger.latest_run() == RUN + 1
+        ledger.close()
+        kept = asides(path.parent)
+        assert (ledger.loss is not None) == bool(kept)
+        if ledger.loss is not None:
+            assert (path.parent / kept[0]).read_bytes() == harmed(body, harm)
+            assert kept[0] in ledger.loss.reason
+            assert REASON in ledger.loss.reason
+
+
+def test_an_empty_ledger_is_a_lost_one(tmp_path: Path) -> None:
+    (tmp_path / "ledger.db").touch()
+    os.utime(tmp_path / "ledger.db", (100, 100))
+    ledger = Ledger.open(tmp_path / "ledger.db", Topics())
+    assert ledger.loss is not None
+    assert ledger.loss.known_ns == 100 * S
+    ledger.close()
+
+
+def test_what_sqlite_keeps_beside_a_file_goes_with_it(tmp_path: Path) -> None:
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        (tmp_path / f"ledger.db{suffix}").write_text(f"this{suffix}")
+    kept = put_aside(tmp_path / "ledger.db")
+    assert asides(tmp_path) == [kept.name]
+    assert not (tmp_path / "ledger.db-journal").exists()
+    assert (tmp_path / f"{kept.name}-wal").read_text() == "this-wal"
+
+
+@pytest.mark.parametrize("statement", ["PRAGMA user_version=9", "DROP TABLE runs"])
+def test_a_later_version_s_ledger_or_that_of_others_is_no_damage(tmp_path: Path, body: bytes, statement: str) -> None:
+    path = tmp_path / "ledger.db"
+    path.write_bytes(body)
+    db = sqlite3.connect(path)
+    if "DROP" in statement:
+        db.execute("PRAGMA application_id=5")
+    db.execute(statement)
+    db.close()
+    with pytest.raises(StoreError, match=r"newer Tickbridge|is no ledger"):
+        Ledger.open(path, Topics())
+    assert asides(tmp_path) == []
+
+
+def test_a_ledger_that_another_bridge_uses_is_left_to_it(
+    tmp_path: Path, body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.ledger.schema.BUSY_S", 0.05)
+    (tmp_path / "ledger.db").write_bytes(body)
+    first = Ledger.open(tmp_path / "ledger.db", Topics())
+    with pytest.raises(StoreError, match="in use by another bridge"):
+        Ledger.open(tmp_path / "ledger.db", Topics())
+    assert asides(tmp_path) == []
+    first.close()
+
+
+# --- names --------------------------------------------------------------------------------------------
+def test_the_newest_few_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "ledger.db"
+    at = iter([time.gmtime(day * 86_400) for day in (1, 1, 2, 3, 4)])
+    monkeypatch.setattr(aside.time, "gmtime", lambda: next(at))
+    for k in range(5):
+        path.write_text(str(k))
+        put_aside(path)
+    (tmp_path / f"other.db{MARK}19700101T000000Z").touch()
+    told = asides(tmp_path)
+    assert [name for name in told if name.startswith("ledger")] == [
+        f"ledger.db{MARK}1970010{day}T000000Z" for day in (3, 4, 5)
+    ]
+    assert len(told) == 4
+
+
+def test_two_of_one_second_have_two_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = time.gmtime(0)
+    monkeypatch.setattr(aside.time, "gmtime", lambda: at)
+    for _ in range(2):
+        (tmp_path / "x").touch()
+        put_aside(tmp_path / "x")
+    assert asides(tmp_path) == [f"x{MARK}19700101T000000Z", f"x{MARK}19700101T000000Z-1"]
+
+
+def test_a_file_that_cannot_be_renamed_is_told_with_the_cure(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="move it away"):
+        put_aside(tmp_path / "missing")
+
+
+# --- the running bridge -------------------------------------------------------------------------------
+@pytest.mark.real
+async def test_a_bridge_whose_ledger_was_cut_short_says_so_and_goes_on(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    ledger = data / "bridge" / "ledger.db"
+    with Broker(tmp_path / "mosquitto") as broker:
+        async with (
+            Simulator(seed=5, rate=100, invented=0) as sim,
+            subscribed(broker, ("prices/#", "gaps/#", "errors/#", "health/#")) as heard,
+        ):
+            env = environment(broker, data, sim, FEED__FIRST_CANDLES_H=0, EXCHANGES__KUCOIN__ENABLED="false")
+            price = "prices/binance/BTC-USDT"
+            with tickbridge("run", data, env):
+                await heard.until(lambda: heard.told(price))
+            first = heard.told(price)[-1]["run"]
+            ledger.write_bytes(ledger.read_bytes()[:9000])
+            stopped_ns = ledger.stat().st_mtime_ns
+            with tickbridge("run", data, env):
+                await heard.until(lambda: heard.told("errors/bridge") and heard.told(price)[-1]["run"] > first)
+                await heard.until(lambda: len(told_gaps(heard.told("gaps/binance"))) == 3)
+                await heard.until(lambda: "put_aside" in heard.told("health/bridge")[-1])
+    (name,) = heard.told("health/bridge")[-1]["put_aside"]
+    assert name.startswith(f"ledger.db{MARK}")
+    assert (ledger.parent / name).exists()
+    trouble = heard.told("errors/bridge")[0]
+    assert trouble["kind"] == "store"
+    assert name in trouble["reason"]
+    for gap in told_gaps(heard.told("gaps/binance")).values():
+        assert gap["from_ns"] == stopped_ns
+        assert REASON in gap["reason"]
+
+
+def told_gaps(told: list[dict[str, object]]) -> dict[object, dict[str, object]]:
+    return {one["channel"]: one for one in told if one["cause"] == "stopped" and REASON in str(one.get("reason"))}
+
+
+@pytest.mark.real
+async def test_a_damaged_catalogue_is_put_aside_and_asked_for_again(tmp_path: Path) -> None:
+    for name in EXCHANGES:
+        (tmp_path / f"{name}.json").write_text('{"code":"200000","data":[{"symb')
+    async with Simulator(seed=3, rate=60, invented=5) as sim:
+        for faults in sim.faults.values():
+            faults.refuse(503)
+        async with rigged(sim, tmp_path) as rig:
+            await rig.until(lambda: len(rig.damaged) == len(EXCHANGES))
+            for faults in sim.faults.values():
+                faults.heal()
+            for name in EXCHANGES:
+                await rig.online(name)
+                assert json.loads((tmp_path / f"{name}.json").read_text())
+    assert sorted(name.partition(".")[0] for name in asides(tmp_path)) == sorted(EXCHANGES)
+    assert all("was damaged" in told and MARK in told for told in rig.damaged)
+
+
+async def test_a_ledger_that_is_damaged_while_it_is_used_is_written_anew(tmp_path: Path) -> None:
+    from tests.test_books import TOPIC, Desk  # noqa: PLC0415 - pytest would collect its tests here, too
+
+    desk = Desk(tmp_path / "ledger.db")
+    await desk.books.begin(0)
+    desk.tell(1)
+    await desk.books.save()
+    desk.ledger._db.execute("PRAGMA shrink_memory")
+    file = tmp_path / "ledger.db"
+    with file.open("r+b") as opened:
+        opened.seek(4096)
+        opened.write(Random(1).randbytes(file.stat().st_size - 4096))
+    desk.tell(2)
+    desk.outbox.take(100)
+    desk.outbox.acknowledge(2, 1)
+    await desk.books.save()
+    assert desk.books.to_tell
+    await desk.books.save()
+    assert desk.books.trouble is None
+    assert len(asides(tmp_path)) == 1
+    run = desk.streams.run
+    assert [one.run for one in desk.ledger.runs()] == [run]
+    assert list(desk.ledger.covered()) == [TOPIC]
+    desk.books.tell_losses()
+    assert desk.books.to_tell == []
+    assert "errors/bridge" in {entry[0] for entry in desk.outbox.take(100)}
+    desk.ledger.close()
