@@ -132,7 +132,7 @@ class Bridge:
         return works | {venue.kind.name: venue.run() for venue in self.venues}
 
     def _link(self) -> Link:
-        client = f"{self.settings.instance}-homeassistant{self.settings.shard.replace('/', '-')}"
+        client = self.settings.client_id(f"homeassistant{self.settings.shard.replace('/', '-')}")
         return Link(self.settings.broker, client, self.names, self.home, self.settings.homeassistant.birth_topic)
 
     def change(self, settings: Settings) -> None:
