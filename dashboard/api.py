@@ -179,10 +179,12 @@ class Api:
         return document(told if may_know else {"ok": well}, 200 if well else 503)
 
     async def connect(self, request: Request) -> Response:
-        """How the page reaches the broker, at this page's own host name, and what it should say."""
+        """How the page reaches the broker (without a `host`: at the page's own), and what it should say."""
         settings = self._settings
         page = settings.dashboard
         mqtt: dict[str, Any] = {"port": page.mqtt_websocket_port, "tls": page.mqtt_websocket_tls}
+        if page.mqtt_websocket_host is not None:
+            mqtt["host"] = page.mqtt_websocket_host
         if page.mqtt_user:
             mqtt |= {"user": page.mqtt_user, "password": page.mqtt_password or ""}
         status = self._store.status() if self._store is not None else {}

@@ -136,7 +136,7 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "Connect": told(
         {
-            "mqtt": told({"port": WHOLE, "tls": FLAG, "user": TEXT, "password": TEXT}, "port tls"),
+            "mqtt": told({"host": TEXT, "port": WHOLE, "tls": FLAG, "user": TEXT, "password": TEXT}, "port tls"),
             **fields("prefix instance", TEXT),
             "latest_expiry_s": WHOLE,
             **fields("demo login", FLAG),

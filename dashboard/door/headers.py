@@ -27,7 +27,7 @@ DAY_S = 86_400
 
 @dataclass(frozen=True)
 class Rules:
-    """`websocket_port` is the broker's, which the page may connect to at its own host."""
+    """`websocket_port` is the broker's, which the page may connect to at its own host or the one that is set."""
 
     websocket_port: int
     page: Dashboard
@@ -44,7 +44,8 @@ class Rules:
     def _policy(self, host: str) -> str:
         named = HOST.fullmatch(host)
         scheme = "wss" if self.page.mqtt_websocket_tls else "ws"
-        broker = f" {scheme}://{named[1]}:{self.websocket_port}" if named else ""
+        broker_host = self.page.mqtt_websocket_host or (named[1] if named else None)
+        broker = f" {scheme}://{broker_host}:{self.websocket_port}" if broker_host else ""
         return (
             f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
             f"manifest-src 'self'; connect-src 'self'{broker}; base-uri 'none'; form-action 'self'; "

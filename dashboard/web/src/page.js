@@ -137,8 +137,7 @@ function listOf(value) {
   return Array.isArray(value) ? value : [];
 }
 
-function placeOf({ port, path = "/mqtt", tls, user, password }) {
-  const host = window.location.hostname.includes(":") ? `[${window.location.hostname}]` : window.location.hostname;
+function placeOf({ host = window.location.hostname, port, path = "/mqtt", tls, user, password }) {
   return { url: `${tls ? "wss" : "ws"}://${host}:${port}${path}`, user, password };
 }
 

@@ -90,3 +90,12 @@ async def test_a_broker_with_tls_is_reached_by_wss_and_by_nothing_else(tmp_path:
     answer = await client.get("/api/v1/connect")
     assert policy(answer)["connect-src"] == "'self' wss://pi.local:9443"
     assert answer.json()["mqtt"] == {"port": 9443, "tls": True}
+
+
+async def test_a_broker_elsewhere_is_reached_there_and_not_at_the_pages_own_host(tmp_path: Path) -> None:
+    client = House(
+        settings(tmp_path, login="off", mqtt_websocket_host="house.local", mqtt_websocket_port=1884)
+    ).visitor()
+    answer = await client.get("/api/v1/connect")
+    assert policy(answer)["connect-src"] == "'self' ws://house.local:1884"
+    assert answer.json()["mqtt"] == {"host": "house.local", "port": 1884, "tls": False}

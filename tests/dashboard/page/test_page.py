@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from bridge.settings import Dashboard
 from tests.broker import Broker
-from tests.page_feed import Feed, repeated
+from tests.page_feed import CannedApi, Feed, repeated
 
 pytestmark = [pytest.mark.browser, pytest.mark.real]
 Open = Callable[..., Page]
@@ -61,6 +62,14 @@ def test_a_retained_price_is_grey_until_its_exchange_speaks_live(feed: Feed, ope
     expect(line(page, "kucoin/BTC-USDT")).to_have_class("provisional chosen")
     expect(line(page, "kucoin/BTC-USDT")).to_contain_text("age unknown")
     feed.price("kucoin", "ETH-USDT", "2.5")
+    expect(line(page, "kucoin/BTC-USDT")).to_have_class("fresh chosen")
+
+
+def test_a_broker_on_another_host_is_reached_there(feed: Feed, broker: Broker, open_page: Open) -> None:
+    api = CannedApi(broker.ws_port, mqtt={"host": "localhost", "port": broker.ws_port, "tls": False})
+    api.dashboard = Dashboard(mqtt_websocket_host="localhost")
+    page = open_page(api=api)
+    feed.price("kucoin", "BTC-USDT", "1.5")
     expect(line(page, "kucoin/BTC-USDT")).to_have_class("fresh chosen")
 
 
