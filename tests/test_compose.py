@@ -75,9 +75,6 @@ def test_a_page_that_others_can_reach_asks_for_the_password_that_was_made(stack:
         answer = client.post("/login", data={"password": stack.keys()["page.password"]})
         assert answer.status_code == httpx.codes.SEE_OTHER
         assert client.get("/api/v1/connect").json()["login"] is True
-    stack.choices.clear()
-    stack.change("dashboard")
-    assert httpx.get(f"{stack.page}/api/v1/connect").json()["login"] is False
 
 
 def test_rows_arrive_in_influxdb(stack: Stack) -> None:
