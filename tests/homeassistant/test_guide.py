@@ -1,12 +1,15 @@
 """The guide for Home Assistant says what is true: its entities exist, its pieces are in Home Assistant's own words."""
 
+import os
 import re
+import subprocess
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 
 from bridge.loading import load
+from bridge.settings import Broker, Settings
 from bridge.up.users import PLACE, Users
 from tests.clients.snippets import blocks
 from tests.homeassistant.guide import AUTOMATIONS, GUIDE, announced, everything, named, piece
@@ -21,7 +24,7 @@ KEYS = {
 """What Home Assistant takes in each of these."""
 TOP = {"alias", "description", "triggers", "conditions", "actions", "mode", "id"}
 PRICE = "sensor.kucoin_btc_usdt"
-USED = {"tickbridge.toml", "sh", "card", *AUTOMATIONS, "configuration.yaml"}
+USED = {"tickbridge.toml", "password", "other-way", "card", *AUTOMATIONS, "configuration.yaml"}
 
 
 def test_every_entity_in_it_is_one_that_the_bridge_announces() -> None:
@@ -73,12 +76,31 @@ def test_the_recorder_keeps_what_it_says_and_its_patterns_fit_the_rest() -> None
 
 def test_the_password_is_where_the_program_puts_it() -> None:
     file = Users(Path("~/.local/share/tickbridge") / PLACE).file("homeassistant")
-    assert blocks(GUIDE)["sh"] == f"cat {file}\n"
+    assert blocks(GUIDE)["other-way"].endswith(f"\ncat {file}\n")
+
+
+@pytest.mark.real
+def test_the_password_goes_into_the_file_of_the_settings_and_nobody_else_reads_it(tmp_path: Path) -> None:
+    """What is pasted ends with a line's end; the bridge does not take it for a part of the password."""
+    subprocess.run(
+        ["/bin/sh", "-ec", blocks(GUIDE)["password"]],
+        input="a long password\n",
+        env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
+        text=True,
+        timeout=10,
+        check=True,
+    )
+    file = tmp_path / load_guide(tmp_path).broker.password_file.relative_to(Path.home())  # type: ignore[union-attr]
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert Broker(user="tickbridge", password_file=file).secret() == "a long password"
 
 
 def test_the_settings_are_taken(tmp_path: Path) -> None:
-    config = tmp_path / "tickbridge.toml"
-    config.write_text(blocks(GUIDE)["tickbridge.toml"])
-    settings = load(config, (), {}).settings
+    settings = load_guide(tmp_path)
     assert (settings.broker.host, settings.homeassistant.enabled) == ("homeassistant.local", True)
     assert settings.homeassistant.symbols == ("kucoin:BTC-USDT", "kucoin:ETH-USDT")
+
+
+def load_guide(folder: Path) -> Settings:
+    (folder / "tickbridge.toml").write_text(blocks(GUIDE)["tickbridge.toml"])
+    return load(folder / "tickbridge.toml", (), {}).settings
