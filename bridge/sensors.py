@@ -20,7 +20,7 @@ SLACK_NS = S // 2
 
 
 class Beat:
-    """One symbol: since when it was told, and what."""
+    """One symbol: when it was told, and what. `fresh`: whether what was told last says so."""
 
     __slots__ = ("body_ns", "ended", "fresh", "sent_ns", "series", "state")
 
@@ -32,12 +32,11 @@ class Beat:
         self.sent_ns = -(2**62)
         self.body_ns = 0
 
-    @property
-    def stale(self) -> str | None:
-        """Why the price is old."""
-        if self.series is None or self.ended:
-            return "no longer chosen"
-        return self.series.stale
+    def tell(self, series: Series) -> str | None:
+        """Why the price is old. Asked at the moment of sending, which may be a reconnect between two beats."""
+        stale = "no longer chosen" if self.ended else series.stale
+        self.fresh = stale is None
+        return stale
 
 
 class Beats:
@@ -114,7 +113,7 @@ class Sensors(Beats):
         if series is None:
             return None
         change = feed.changes.get(symbol)
-        return topics.sensor(series.body, series.body_ns, now_ns, beat.stale, change, feed.synced())
+        return topics.sensor(series.body, series.body_ns, now_ns, beat.tell(series), change, feed.synced())
 
 
 class Display(Beats):
@@ -128,4 +127,4 @@ class Display(Beats):
         series = beat.series
         if series is None or series.last is None:
             return None
-        return topics.display(None if beat.stale is not None else series.last.price)
+        return topics.display(series.last.price if beat.tell(series) is None else None)

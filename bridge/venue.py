@@ -284,6 +284,8 @@ class Venue:
         self._shared.put(State(topic, self._render_health, qos=1, expiry_s=HEALTH_EXPIRY_S))
 
     def _render_health(self, now_ns: int) -> bytes:
+        if self._told is not None:  # a reconnect sends it between two looks, too
+            self._told = (self.status().status, self.status().reason, self._told[2])
         return topics.state(clocked(self.health(), synced=self._shared.clock.synced, now_ns=now_ns))
 
     def health(self) -> dict[str, Any]:

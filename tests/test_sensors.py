@@ -81,6 +81,17 @@ def test_becoming_stale_is_told_once_with_its_reason_and_then_nothing() -> None:
     assert bench.last()["stale"] is False
 
 
+def test_what_a_reconnect_told_between_two_beats_is_put_right_with_the_next() -> None:
+    bench = Bench()
+    bench.feed.deliver([TICK], 0)
+    bench.pass_time(0, 2)
+    bench.feed.line_lost(["BTC-USDT"], ALL, "gone", 2 * S)
+    bench.states[-1].render(NOW)
+    bench.feed.deliver([replace(TICK, seq=6)], 2 * S)
+    assert bench.pass_time(2, 3) == 1
+    assert bench.last()["stale"] is False
+
+
 def test_a_symbol_that_is_not_subscribed_or_chosen_any_more_says_so() -> None:
     bench = Bench()
     bench.feed.deliver([TICK], 0)

@@ -174,6 +174,8 @@ class Home:
 
     def _render_exchange(self, source: Source, now_ns: int) -> bytes:
         health = source.health()
+        # a reconnect sends it between two beats, too: what it says then is what was told
+        self._told[source.name] = health["status"], self._told.get(source.name, ("", 0))[1]
         lag_ms = health.get("lag_ms")
         fields = {name: health[name] for name in ("status", "symbols", "stale_count", "gaps_open", "reconnects")}
         more = {

@@ -49,7 +49,7 @@ class Link:
 
     async def _serve(self) -> None:
         """One connection, until it breaks."""
-        shelf = Shelf(self._names.answer_root())
+        shelf = Shelf(self._names.answer_root(), self._is_ours)
         async with client(self._broker, self._client_id, self._password) as connection:
             self._told.clear()
             listening = asyncio.create_task(self._listen(connection, shelf))
@@ -110,8 +110,14 @@ class Link:
             asyncio.get_running_loop().call_later(SUBSCRIBING_S, self._home.hurry)
 
     async def _until_told(self) -> None:
-        async with asyncio.timeout(LOOK_S):
-            await self._told.wait()
+        """Raises BrokerLost for a broker that does not give back what was published."""
+        try:
+            async with asyncio.timeout(LOOK_S):
+                await self._told.wait()
+        except TimeoutError as error:
+            raise BrokerLost(
+                f"the broker does not give back what we publish under {self._names.answer_root()}"
+            ) from error
 
     def _born(self) -> None:
         """Home Assistant is there: its states now, for it has subscribed already; its devices a little later."""
@@ -122,6 +128,9 @@ class Link:
     def _all_again(self) -> None:
         self._again = True
         self._home.changed.set()
+
+    def _is_ours(self, topic: str) -> bool:
+        return self._home.ids.name(topic) is not None or topic in self._home.sensor_topics()
 
     def _fits(self, topic: str, payload: bytes) -> bool:
         if len(payload) <= MAX_BYTES:

@@ -1,5 +1,6 @@
 """What a broker retains under some filters: a nonce published behind the subscription tells when all of it is there."""
 
+from collections.abc import Callable
 from secrets import token_hex
 
 import aiomqtt
@@ -12,10 +13,11 @@ REFUSED = 0x80
 
 
 class Shelf:
-    """`topics`: the retained payloads. `answer_root`: where the nonce may go."""
+    """`topics`: the retained payloads of those that `is_kept`. `answer_root`: where the nonce may go."""
 
-    def __init__(self, answer_root: str) -> None:
+    def __init__(self, answer_root: str, is_kept: Callable[[str], bool] = lambda topic: True) -> None:
         self.topics: dict[str, bytes] = {}
+        self._is_kept = is_kept
         self._topic = f"{answer_root}look-{token_hex(8)}"
         self._nonce = b""
 
@@ -40,6 +42,6 @@ class Shelf:
         topic, payload = str(message.topic), bytes(message.payload)
         if topic == self._topic:
             return payload == self._nonce
-        if message.retain and len(self.topics) < MOST:
+        if message.retain and len(self.topics) < MOST and self._is_kept(topic):
             self.topics[topic] = payload
         return False

@@ -11,7 +11,7 @@ from paho.mqtt.properties import Properties
 
 from bridge import tls
 from bridge.backoff import Backoff
-from bridge.errors import BrokerLost
+from bridge.errors import BrokerLost, SettingsError
 from bridge.settings import Broker
 
 BACKOFF_FIRST_S = 1.0
@@ -67,7 +67,7 @@ async def keep_serving(
         began_s = loop.time()
         try:
             await serve()
-        except (aiomqtt.MqttError, BrokerLost, OSError) as error:
+        except (aiomqtt.MqttError, BrokerLost, SettingsError, OSError) as error:  # a file may be renewed just now
             heed_cancel()
             away(tls.words(error, broker))
         if loop.time() - began_s > STEADY_S:

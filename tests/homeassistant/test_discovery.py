@@ -12,6 +12,7 @@ from typing import Any
 import aiomqtt
 import pytest
 
+from bridge.brokerfiles import AclValues, render_acl
 from bridge.simulator import Simulator
 from tests.broker import Broker
 from tests.homeassistant.rules import broken
@@ -139,7 +140,8 @@ async def test_what_is_taken_out_is_removed_while_it_runs_and_between_two_runs(b
         config_file(tmp_path, "enabled = false")
         with tickbridge("run", tmp_path, env(broker, tmp_path, sim, path)):
             await live.until(lambda: live.told(KUCOIN)[-1] is None)
-            await live.until(lambda: live.told("health/bridge")[-1].get("homeassistant", {}).get("entities") == 1, 15)
+            before = len(live.told("sensors/binance/BTC-USDT"))
+            await live.until(lambda: len(live.told("sensors/binance/BTC-USDT")) > before)
             assert len(live.told(BINANCE)) == 1, "what is right is not written anew"
         assert live.told(foreign) == [{"origin": {"name": "tickbridge"}}]
 
@@ -164,3 +166,15 @@ async def _retained(broker: Broker, topic: str) -> Any:
         async for message in client.messages:
             return json.loads(bytes(message.payload))  # type: ignore[arg-type]
     return None
+
+
+async def test_a_broker_that_does_not_let_us_is_named_once(tmp_path: Path) -> None:
+    path = config_file(tmp_path, ONE)
+    acl = render_acl(AclValues()).replace("readwrite homeassistant/device", "read homeassistant/device")
+    with Broker(tmp_path / "mosquitto", with_users=True, acl=acl) as broker:
+        async with Simulator(rate=50) as sim, listening(broker) as live:
+            with tickbridge("run", tmp_path, env(broker, tmp_path, sim, path)):
+                said = f"cannot be told: the broker does not let us publish {BRIDGE}: see its access list"
+                await live.until(lambda: said in (tmp_path / "run.log").read_text())
+                await live.until(lambda: len(live.told(SENSOR)) > 0)
+    assert (tmp_path / "run.log").read_text().count("Home Assistant's devices cannot be told") == 1

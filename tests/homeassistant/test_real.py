@@ -96,9 +96,11 @@ async def test_after_a_restart_of_home_assistant_all_comes_back(tmp_path: Path) 
         await settled(one)
 
 
-async def test_the_exchange_falls_silent(tmp_path: Path) -> None:
+@pytest.mark.parametrize("line", ["dead", "answers pings"])
+async def test_the_exchange_falls_silent(tmp_path: Path, line: str) -> None:
     async with world(tmp_path) as one:
         one.sim.faults["kucoin"].stall()
+        one.sim.faults["kucoin"].ignore_pings = line == "dead"
         gone_s = await one.gone()
         assert gone_s <= PROMISED_S + POLL_S
         assert await one.state(OTHER) not in ("unavailable", "unknown"), "the other exchange's stays"
@@ -107,7 +109,7 @@ async def test_the_exchange_falls_silent(tmp_path: Path) -> None:
         assert await one.state("binary_sensor.kucoin_stale") == "on"
         repaired_s = monotonic()
         one.sim.faults["kucoin"].heal()
-        note("exchange's line silent", gone_s, await one.back(repaired_s))
+        note(f"exchange's line silent ({line})", gone_s, await one.back(repaired_s))
         await settled(one)
 
 

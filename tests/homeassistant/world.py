@@ -12,7 +12,7 @@ from time import monotonic
 import aiomqtt
 
 from bridge.simulator import Simulator
-from tests.broker import Broker
+from tests.broker import PASSWORDS, Broker
 from tests.cable import Cable
 from tests.homeassistant.hass import Hass, homeassistant
 from tests.running import environment, tickbridge
@@ -43,7 +43,9 @@ class World:
         )
 
     def start_bridge(self) -> None:
-        env = environment(self.broker, self.folder / "tb", self.sim, CONFIG=self.config)
+        user, password = self.broker.credentials()
+        who = {"BROKER__USER": user, "BROKER__PASSWORD": password}
+        env = environment(self.broker, self.folder / "tb", self.sim, CONFIG=self.config, **who)
         self._bridge = ExitStack()
         self.process = self._bridge.enter_context(tickbridge("run", self.folder / "tb", env, exit_code=None))
 
@@ -82,7 +84,8 @@ class World:
         """What any subscriber hears, over restarts of the broker."""
         while True:
             with suppress(aiomqtt.MqttError):
-                async with aiomqtt.Client("127.0.0.1", self.broker.port) as client:
+                user, password = self.broker.credentials("guest")
+                async with aiomqtt.Client("127.0.0.1", self.broker.port, username=user, password=password) as client:
                     await client.subscribe(SENSOR)
                     async for message in client.messages:
                         if b'"stale":false' in bytes(message.payload):  # type: ignore[arg-type]
@@ -101,9 +104,13 @@ def _closing(world: World) -> Iterator[World]:
 @asynccontextmanager
 async def world(folder: Path) -> AsyncIterator[World]:
     """All of it, with a fresh price in Home Assistant, and the broker's memory on its disk."""
-    with Broker(folder / "mosquitto") as broker:
+    with Broker(folder / "mosquitto", with_users=True) as broker:
         cable = Cable(broker.port)
-        async with Simulator(rate=20) as sim, cable.running(), homeassistant(folder / "hass", cable.port) as hass:
+        async with (
+            Simulator(rate=20) as sim,
+            cable.running(),
+            homeassistant(folder / "hass", cable.port, ("homeassistant", PASSWORDS["homeassistant"])) as hass,
+        ):
             with _closing(World(folder, broker, sim, cable, hass)) as one:
                 listening = asyncio.create_task(one.hear())
                 one.start_bridge()
