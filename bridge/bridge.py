@@ -63,7 +63,7 @@ class Bridge:
         self.gaps = Gaps(f"{self.clock.now_ns() // 1_000_000:x}", known_gaps)
         self.pulse = Pulse(self.clock.monotonic_ns, settings.feed.stall_s)
         self.identity = Identity(self.streams, self.clock, self._bridge_figures)
-        client = f"{settings.instance}-bridge{settings.shard.replace('/', '-')}"
+        client = settings.client_id(f"bridge{settings.shard.replace('/', '-')}")
         parts = (self.names, self.outbox, self.states, self.clock, self.identity, self.vitals)
         self.publisher = Publisher(settings.broker, client, *parts)
         self.troubles = Troubles(self.streams, self.names.errors(BRIDGE))
@@ -117,7 +117,7 @@ class Bridge:
 
     def tasks(self) -> dict[str, Coroutine[Any, Any, None]]:
         """What must run for as long as the bridge does, by name."""
-        client = f"{self.settings.instance}-requests{self.settings.shard.replace('/', '-')}"
+        client = self.settings.client_id(f"requests{self.settings.shard.replace('/', '-')}")
         requests = Requests(self.settings.broker, client, self.names, self._desk(), self.ledger, self.vitals)
         works: dict[str, Coroutine[Any, Any, None]] = {
             "publisher": self.publisher.run(),
@@ -132,7 +132,7 @@ class Bridge:
         return works | {venue.kind.name: venue.run() for venue in self.venues}
 
     def _link(self) -> Link:
-        client = f"{self.settings.instance}-homeassistant{self.settings.shard.replace('/', '-')}"
+        client = self.settings.client_id(f"homeassistant{self.settings.shard.replace('/', '-')}")
         return Link(self.settings.broker, client, self.names, self.home, self.settings.homeassistant.birth_topic)
 
     def change(self, settings: Settings) -> None:

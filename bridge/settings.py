@@ -131,6 +131,7 @@ class Broker(Section):
     password_file: Folder | None = None
     tls: bool = False
     ca_file: Folder | None = None
+    client_tag: Annotated[str, _shaped(r"[A-Za-z0-9]{0,32}", "at most 32 letters and digits")] = ""
     keepalive_s: Annotated[int, Field(ge=5, le=600)] = 10
     connect_timeout_s: Seconds = 10.0
     gather_ms: Annotated[float, Field(ge=0, le=1000)] = 10.0
@@ -415,3 +416,7 @@ class Settings(Section):
     audit: Audit = Audit()
     watchdog: Watchdog = Watchdog()
     log: Log = Log()
+
+    def client_id(self, part: str) -> str:
+        """What one of our connections that live long is called at the broker."""
+        return "-".join(name for name in (self.instance, part, self.broker.client_tag) if name)

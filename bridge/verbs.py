@@ -43,8 +43,9 @@ def run_dashboard(options: argparse.Namespace, loaded: Loaded) -> int:
 
 def check(options: argparse.Namespace, loaded: Loaded) -> int:
     from bridge.up.check import check
+    from dashboard.door.look import look
 
-    findings = check(loaded)
+    findings = check(loaded, look)
     for finding in findings:
         print(finding.line())
     return max((finding.code for finding in findings), default=OK)

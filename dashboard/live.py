@@ -134,7 +134,7 @@ class LiveStates:
     async def _hear(self) -> None:
         inbox = Inbox()
         self._vitals.promise(NAME, 3 * self._settings.broker.connect_timeout_s)
-        async with passing_client(self._settings.broker, f"{self._settings.instance}-page", inbox) as client:
+        async with passing_client(self._settings.broker, self._settings.client_id("page"), inbox) as client:
             self._live.clear()
             refused = await self._subscriptions.begin(client)
             self._client = client

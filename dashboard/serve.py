@@ -13,18 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
-import uvloop
 from starlette.applications import Starlette
 
 from bridge.errors import SettingsError, StoreError
-from bridge.settings import Settings
+from bridge.settings import Dashboard, Settings
 from bridge.vitals import Vitals
 from bridge.watchdog import Watchdog
 from dashboard.api import Api
 from dashboard.app import create_app
 from dashboard.audit import address
 from dashboard.audit.keeper import Keeper
-from dashboard.connections import Http
+from dashboard.connections import Http, Loop
 from dashboard.door.certificate import Certificate
 from dashboard.door.door import Door
 from dashboard.history import open_influx
@@ -64,7 +63,7 @@ def run(settings: Settings) -> int:
         while True:
             with bind(settings.dashboard.host, settings.dashboard.port) as listener:
                 history = open_history(settings)
-                with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                with asyncio.Runner(loop_factory=Loop) as runner:
                     code = runner.run(serve(settings, door, listener, history))
             if code != DAMAGED or not isinstance(history, SqliteHistory) or history.damage is None:
                 return code
@@ -127,6 +126,7 @@ async def serve(
         api.telegraf = watch_telegraf(settings)
         parts["look at Telegraf"] = api.telegraf.run
     obey_hangup(door)
+    warn(page)
     log.info("the page: %s://%s:%s/", page.scheme, *listener.getsockname()[:2])
     address.leave(settings)
     try:
@@ -136,6 +136,16 @@ async def serve(
         address.forget(settings)
         if history is not None:
             await history.aclose()
+
+
+def warn(page: Dashboard) -> None:
+    """What works, but not as one may think."""
+    if page.cert_file is not None and not page.mqtt_websocket_tls:
+        log.warning("an https page may connect to no broker without TLS: set dashboard.mqtt_websocket_tls")
+    if page.asks_login and page.cert_file is None and not page.trusted_proxies:
+        log.info(
+            "the log-in is not encrypted (dashboard.cert_file): whoever listens on the network learns the password"
+        )
 
 
 async def _live(

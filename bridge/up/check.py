@@ -27,13 +27,14 @@ class Finding:
         return f"{'wrong' if self.code else 'ok':<6} {self.what:<12} {self.told}"
 
 
-def check(loaded: Loaded) -> list[Finding]:
-    """Look at settings, files, folder, programs and the broker's configuration."""
+def check(loaded: Loaded, page: Callable[[Settings], str]) -> list[Finding]:
+    """Look at settings, files, folder, programs and the broker's configuration; `page` looks at the page's own."""
     settings = loaded.settings
     looks: dict[str, Callable[[], str]] = {
         "symbols": lambda: _symbols(settings),
         "password": lambda: "from the settings or a file" if settings.broker.secret() else "none: anonymous",
         "certificates": lambda: _certificates(settings),
+        "page": lambda: page(settings),
         "data folder": lambda: _folder(settings),
         "mosquitto": lambda: find_program("mosquitto"),
         "broker files": lambda: _broker_files(loaded),

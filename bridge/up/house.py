@@ -21,7 +21,7 @@ from bridge.up.folder import FolderLock, make_writable
 from bridge.up.plan import EVERYWHERE, LOOPBACK, Guest, Plan, Ports
 from bridge.up.ports import choose, lan_address
 from bridge.up.supervisor import Supervisor
-from bridge.up.users import PAGE, PLACE, make_users
+from bridge.up.users import PAGE, PLACE, Users, make_users
 from bridge.up.welcome import moved, welcome
 
 log = logging.getLogger(__name__)
@@ -90,12 +90,13 @@ def find_ports(settings: Settings, wish: Wish) -> Ports:
 
 def _with_users(plan: Plan) -> Plan:
     folder = plan.data_dir / PLACE
-    if not folder.exists():
-        # a session from before there were users hears nothing while its owner is away: the bridge waits for a new one
+    if not Users(folder).tag_file.exists():
+        # the recorder gets another client id: its session is a new one, and waited for as on the very first start
         (plan.data_dir / RECORDER_SESSION).unlink(missing_ok=True)
     users = make_users(folder)
     secrets = {name: users.file(name) for name in ("bridge", "dashboard", PAGE)}
-    return replace(plan, secrets=secrets, guest=Guest("guest", users.password("guest")) if plan.lan else None)
+    plan = replace(plan, secrets=secrets, tag=users.tag)
+    return replace(plan, guest=Guest("guest", users.password("guest")) if plan.lan else None)
 
 
 async def _live(plan: Plan) -> int:
@@ -131,6 +132,10 @@ async def _start(plan: Plan, supervisor: Supervisor) -> None:
         await supervisor.listening(simulator, LOOPBACK, (plan.ports.kucoin, plan.ports.binance), READY_S)
     flag = plan.data_dir / RECORDER_SESSION
     known = _touched(flag)
+    if not known:
+        from bridge.up.old_session import forget_session  # noqa: PLC0415 - 0.1 s, and mostly not needed
+
+        await forget_session(plan, f"{plan.settings.instance}-recorder")
     supervisor.also(_save_sessions(flag, mosquitto), "save sessions")
     page = supervisor.start(plans.dashboard(plan))
     if plan.settings.history.enabled and not known:

@@ -51,6 +51,7 @@ class Plan:
     demo: bool = False
     seed: int = 1
     secrets: Mapping[str, Path] = field(default_factory=dict)
+    tag: str = ""
     guest: Guest | None = None
     lock_fd: int = -1
 
@@ -122,6 +123,7 @@ def _ours(plan: Plan, name: str, verb: str, own: Mapping[str, str]) -> Recipe:
         "broker.password_file": str(plan.secrets[name]),
         "broker.tls": "false",
         "broker.ca_file": "",
+        "broker.client_tag": plan.tag,
         **(_simulated(plan) if plan.demo else {}),
         **own,
     }

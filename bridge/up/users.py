@@ -33,13 +33,22 @@ class Users:
         """The password itself."""
         return self.file(name).read_text(encoding="utf-8").strip()
 
+    @property
+    def tag_file(self) -> Path:
+        """The file of what stands at the end of our client ids, so that nobody can guess them."""
+        return self.folder / "client-tag"
+
+    @property
+    def tag(self) -> str:
+        """The tag itself."""
+        return self.tag_file.read_text(encoding="utf-8").strip()
+
 
 def make_users(folder: Path) -> Users:
-    """The users in this folder; those that are missing are made. Raises FolderError."""
+    """The users in this folder, and the tag; what is missing is made. Raises FolderError."""
     make_writable(folder)
     users = Users(folder)
-    for name in (*USERS, PAGE):
-        file = users.file(name)
+    for file in (*map(users.file, (*USERS, PAGE)), users.tag_file):
         try:
             if not file.exists():
                 write_whole(file, "".join(secrets.choice(ALPHABET) for _ in range(LENGTH)) + "\n", 0o600)

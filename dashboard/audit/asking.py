@@ -196,7 +196,7 @@ class Asking:
 async def asking(settings: Settings, name: str) -> AsyncIterator[Asking]:
     """A connection of its own, as `<instance>-<name>`. Raises BrokerLost."""
     names = Topics(settings.prefix, settings.shard)
-    identifier = f"{settings.instance}-{name}{settings.shard.replace('/', '-')}"
+    identifier = settings.client_id(f"{name}{settings.shard.replace('/', '-')}")
     answers = names.answers(settings.broker.user, identifier)
     try:
         async with passing_client(settings.broker, identifier, Inbox()) as client:

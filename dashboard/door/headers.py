@@ -9,6 +9,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bridge.settings import Dashboard
+from dashboard.guards import name_of
 
 HOST = re.compile(r"([A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])(:\d{1,5})?")
 FIXED = {
@@ -33,8 +34,10 @@ class Rules:
 
     def of(self, scope: Scope) -> Mapping[str, str]:
         """The headers of an answer to this request."""
-        told = {**FIXED, "content-security-policy": self._policy(RequestHeaders(scope=scope).get("host", ""))}
-        if is_encrypted(scope) and self.page.hsts_days:
+        host = RequestHeaders(scope=scope).get("host", "")
+        told = {**FIXED, "content-security-policy": self._policy(host)}
+        # what is said of localhost would hold for every other program there that is being developed
+        if is_encrypted(scope) and self.page.hsts_days and name_of(host) != "localhost":
             told["strict-transport-security"] = f"max-age={self.page.hsts_days * DAY_S}"
         return told
 

@@ -75,6 +75,11 @@ def _password(settings: Settings) -> str:
     where = f"dashboard.login = {settings.dashboard.login}, dashboard.host = {settings.dashboard.host}"
     if password is None:
         raise SettingsError(f"{where}: visitors must log in, and there is no password: {CURE}")
+    return checked(password)
+
+
+def checked(password: str) -> str:
+    """The password, if it is one. Raises SettingsError."""
     if len(password) < LEAST_PASSWORD:
         raise SettingsError(f"dashboard.password: has less than {LEAST_PASSWORD} characters: choose a longer one")
     return password

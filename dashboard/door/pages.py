@@ -1,5 +1,6 @@
 """What people see of the log-in: a form that needs no JavaScript, and the way out."""
 
+import asyncio
 import html
 from pathlib import Path
 from string import Template
@@ -18,6 +19,8 @@ from dashboard.door.login import Login
 HERE = Path(__file__).parent
 FORM = "application/x-www-form-urlencoded"
 MOST_WAY = 2000
+FORM_S = 10.0
+"""So long may a form take to come."""
 WRONG = "That is not the password."
 LIMITED = "Too many tries: wait {seconds} s, then try again."
 
@@ -50,7 +53,11 @@ class LoginPages:
             return refusal("the log-in takes forms of its own page only", 403)
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
             return refusal(f"the log-in takes {FORM}", 415)
-        given = await _password(request)
+        try:
+            async with asyncio.timeout(FORM_S):
+                given = await _password(request)
+        except TimeoutError:
+            return refusal(f"the form did not come within {FORM_S:g} s", 408, {"connection": "close"})
         wait_s = self._login.try_password(given, client_key(request.scope))
         if wait_s is None:
             return self._with_session(RedirectResponse(way_on(request), 303, FRESH), request)

@@ -119,7 +119,7 @@ class Recorder:
         """One connection, from its beginning to its end, which is always an error."""
         inbox = Inbox()
         self._vitals.promise(LISTEN, 3 * self._settings.broker.connect_timeout_s)
-        client = session_client(self._settings.broker, f"{self._settings.instance}-recorder", inbox)
+        client = session_client(self._settings.broker, self._settings.client_id("recorder"), inbox)
         acknowledge_by_hand(client)
         async with client:
             self._line = line = Line(client)

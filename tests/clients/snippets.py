@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "clients.md"
 FLOW = ROOT / "docs" / "clients" / "node-red.json"
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_NAME = re.compile(r"(?:#|//|<!--) (\S*[./]\S+)(?: -->)?$", re.MULTILINE)
+_NAME = re.compile(r"(?:#|//|<!--) (\S+)(?: -->)?$", re.MULTILINE)
 
 
 def blocks(page: Path = PAGE) -> dict[str, str]:

@@ -10,6 +10,7 @@ RUN = {
     "test_clients.py": {"~/.config/mosquitto_sub", "sh", "now.sh", "price.sh", "online.sh", "prices.py", "show.mjs"},
     "test_browser.py": {"price.mjs", "index.html"},
     "test_http.py": {"latest.sh"},
+    "test_esphome.py": {"bitcoin.yaml", "tickbridge.toml"},
 }
 
 

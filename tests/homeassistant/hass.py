@@ -88,6 +88,23 @@ class Hass:
         """The registry of entities or devices, with those that are disabled."""
         return list(await self._ask({"type": f"config/{what}_registry/list"}))
 
+    async def render(self, template: str) -> str:
+        """What a template says now."""
+        return str(await self._post("/api/template", {"template": template}))
+
+    async def act(self, service: str, **data: Any) -> None:
+        """Call a service, like `automation.reload`."""
+        await self._post(f"/api/services/{service.replace('.', '/')}", data)
+
+    async def automate(self, *automations: dict[str, Any]) -> None:
+        """These automations instead of those before."""
+        configuration = self.folder / "configuration.yaml"
+        text = configuration.read_text()
+        if "automation:" not in text:
+            configuration.write_text(f"{text}automation: !include automations.yaml\n")
+        (self.folder / "automations.yaml").write_text(json.dumps(automations))
+        await self.act("automation.reload")
+
     async def until(self, condition: Callable[[], Any], within_s: float = 30.0) -> float:
         """Wait for an asynchronous condition; how many seconds it took."""
         began = monotonic()
@@ -148,6 +165,12 @@ class Hass:
         assert self._http is not None
         async with self._http.get(path, headers={"Authorization": f"Bearer {self._token}"}) as answer:
             return await answer.json()
+
+    async def _post(self, path: str, body: dict[str, Any]) -> str:
+        assert self._http is not None
+        async with self._http.post(path, json=body, headers={"Authorization": f"Bearer {self._token}"}) as answer:
+            assert answer.status == 200, await answer.text()
+            return await answer.text()
 
     async def _ask(self, what: dict[str, Any]) -> Any:
         assert self._http is not None

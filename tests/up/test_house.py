@@ -22,8 +22,9 @@ import pytest
 
 from bridge.access import USERS
 from bridge.errors import TickbridgeError
+from bridge.settings import Settings
 from bridge.up import broker
-from bridge.up.users import make_users
+from bridge.up.users import PAGE, make_users
 from tests.authority import Authority
 from tests.broker import binary, free_ports
 from tests.up.processes import gone
@@ -227,7 +228,7 @@ def test_lan_has_users_and_the_guest_may_only_read(start: Callable[..., House]) 
     stranger = [binary("mosquitto_sub"), "-p", str(house.mqtt), "-t", "#", "-W", "2"]
     assert subprocess.run(stranger, capture_output=True, timeout=10, check=False).returncode != 0
     secrets = [path for path in (house.folder / "users").iterdir()]
-    assert len(secrets) == len(USERS) + 1  # the page's
+    assert {path.name for path in secrets} == {f"{name}.password" for name in (*USERS, PAGE)} | {"client-tag"}
     assert all(path.stat().st_mode & 0o077 == 0 for path in secrets)
     commands = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert not any(path.read_text().strip() in commands for path in secrets)
@@ -236,7 +237,8 @@ def test_lan_has_users_and_the_guest_may_only_read(start: Callable[..., House]) 
 async def test_on_this_machine_anybody_reads_and_nobody_without_a_password_publishes(
     start: Callable[..., House],
 ) -> None:
-    """Not even a web site, which reaches the websockets through the browser of whoever looks at it."""
+    """Not even a web site, which reaches the websockets through the browser of whoever looks at it; nor does it throw
+    the bridge off by taking the name that its connection usually has."""
     house = await asyncio.to_thread(lambda: start().up())
     assert (await asyncio.to_thread(house.hear, "latest/kucoin/BTC-USDT"))["stale"] is False
     forged = ("prices/kucoin/BTC-USDT", "latest/kucoin/BTC-USDT", "health/bridge", "tickbridge/request/backfill")
@@ -249,15 +251,16 @@ async def test_on_this_machine_anybody_reads_and_nobody_without_a_password_publi
                 return
 
     v5 = aiomqtt.ProtocolVersion.V5
+    usual = Settings().client_id("bridge")
     site = {"Origin": "https://example.org"}
     password = (house.folder / "users" / "bridge.password").read_text().strip()
     at = ("127.0.0.1", house.websocket)
     async with (
         asyncio.timeout(START_S),
-        aiomqtt.Client(*at, transport="websockets", websocket_headers=site, protocol=v5) as stranger,
+        aiomqtt.Client(*at, transport="websockets", websocket_headers=site, protocol=v5, identifier=usual) as stranger,
         aiomqtt.Client("127.0.0.1", house.mqtt, username="bridge", password=password, protocol=v5) as bridge,
     ):
-        await stranger.subscribe([(topic, 1) for topic in (*forged, "errors/test")])
+        await stranger.subscribe([(topic, 1) for topic in (*forged, "errors/test", "tickbridge/#")])
         for topic in forged:
             await stranger.publish(topic, "forged", qos=1)
         await bridge.publish("errors/test", "end", qos=1)
@@ -265,6 +268,7 @@ async def test_on_this_machine_anybody_reads_and_nobody_without_a_password_publi
     assert ("errors/test", b"end") in told
     assert [topic for topic, payload in told if payload == b"forged"] == []
     assert [topic for topic, _ in told if topic.startswith("tickbridge/")] == []
+    assert {json.loads(payload)["status"] for topic, payload in told if topic == "health/bridge"} == {"online"}
 
 
 def test_passwords_are_made_once(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """The log-in as a visitor sees it: what is shut, the way in, the way out, and how guessing is slowed down."""
 
+import asyncio
 import logging
 import re
+from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -14,6 +16,7 @@ from bridge.settings import Dashboard, Settings
 from dashboard.description import description
 from dashboard.door.door import Door
 from dashboard.door.login import ALL_TRIES, LEAST_PASSWORD, TRIES
+from dashboard.door.look import look
 from tests.dashboard.door.visit import PASSWORD, TOKEN, House, log_in, settings
 
 API = [path.format(exchange="kucoin", symbol="BTC-USDT") for path in description()["paths"] if path.startswith("/api")]
@@ -286,6 +289,32 @@ def test_without_a_password_the_cure_is_told(tmp_path: Path) -> None:
         Door(settings(tmp_path, password=None))
     with pytest.raises(SettingsError, match=f"less than {LEAST_PASSWORD} characters"):
         Door(settings(tmp_path, password="short"))
+
+
+def test_check_tells_what_would_end_the_page_and_makes_nothing(tmp_path: Path) -> None:
+    assert look(settings(tmp_path)) == "http, log-in by password, 1 tokens"
+    assert look(settings(tmp_path, login="off")) == "http, no log-in"
+    assert "`up` makes one" in look(settings(tmp_path, password=None))
+    for wrong in (
+        {"password": "short"},
+        {"password": None, "password_file": tmp_path / "no"},
+        {"tokens_file": tmp_path},
+    ):
+        with pytest.raises(SettingsError):
+            look(settings(tmp_path, **wrong))
+    assert [path.name for path in tmp_path.iterdir()] == ["tokens"]
+
+
+async def test_a_form_that_never_comes_is_not_waited_for(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dashboard.door.pages.FORM_S", 0.05)
+
+    async def drips() -> AsyncIterator[bytes]:
+        yield b"password="
+        await asyncio.Event().wait()
+
+    headers = {"content-type": "application/x-www-form-urlencoded", "content-length": "100"}
+    answer = await house.visitor().post("/login", content=drips(), headers=headers)
+    assert (answer.status_code, answer.headers["connection"]) == (408, "close")
 
 
 async def test_without_log_in_all_is_open_and_there_is_no_log_in(tmp_path: Path) -> None:

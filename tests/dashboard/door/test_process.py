@@ -1,5 +1,6 @@
 """The door of a dashboard that runs: sockets, TLS, signals and restarts."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -18,6 +19,7 @@ from websockets.exceptions import InvalidStatus
 
 from bridge.settings import Broker as BrokerSettings
 from bridge.settings import Settings
+from dashboard import connections
 from dashboard.healthy.looking import ask_page
 from dashboard.stream.socket import PATH
 from tests.authority import Authority
@@ -135,7 +137,9 @@ def test_https_with_a_certificate_that_sighup_renews(tmp_path: Path, authority: 
         assert log_in(client) == 303
         told = client.get("/api/v1/health")
         assert "problem" not in told.json()["page"]["certificate"]
-        assert told.headers["strict-transport-security"] == f"max-age={30 * 86_400}"
+        assert "strict-transport-security" not in told.headers, "every port of localhost would need TLS"
+        named = client.get("/healthz", headers={"host": f"pi.local:{given.dashboard.port}"})
+        assert named.headers["strict-transport-security"] == f"max-age={30 * 86_400}"
         assert all(cookie.secure for cookie in client.cookies.jar)
         before = serial(given, authority)
         place(second, files)
@@ -161,6 +165,25 @@ async def test_the_stream_speaks_tls_and_nothing_older_than_1_2(tmp_path: Path, 
             old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
         with pytest.raises((ssl.SSLError, ConnectionError)):
             await connect(f"wss://localhost:{page.port}{PATH}", ssl=old, additional_headers=BEARER)
+
+
+def test_who_connects_and_never_shakes_hands_is_hung_up_on(
+    tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the process runs it: in its own loop, with its own time-outs."""
+    monkeypatch.setattr(connections, "REQUEST_S", 0.3)
+    cert, key = authority.certificate("silent")
+
+    async def silent() -> bytes:
+        async with served(on_a_port(tmp_path, cert_file=cert, key_file=key)) as page:
+            reader, writer = await asyncio.open_connection("127.0.0.1", page.port)
+            async with asyncio.timeout(5):
+                said = await reader.read()
+            writer.close()
+            return said
+
+    with asyncio.Runner(loop_factory=connections.Loop) as runner:
+        assert runner.run(silent()) == b""
 
 
 def test_what_cannot_work_is_one_line_and_exit_2(tmp_path: Path, authority: Authority) -> None:

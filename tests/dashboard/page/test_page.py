@@ -87,6 +87,16 @@ def test_a_broker_that_dies_is_said_at_once_and_its_return_too(feed: Feed, broke
         expect(page.locator("#notices")).not_to_contain_text("Broker away")
 
 
+def test_a_browser_that_forbids_the_connection_is_quoted_and_the_page_lives(feed: Feed, open_page: Open) -> None:
+    """As some do for an https page whose broker has no TLS."""
+    page = open_page()
+    forbid = "class Forbidden { constructor() { throw new DOMException('insecure', 'SecurityError') } }"
+    page.add_init_script(f"window.WebSocket = {forbid}")
+    page.reload()
+    expect(page.locator("#notices")).to_contain_text("(insecure) \N{EN DASH} trying again")
+    expect(page.locator("#link")).to_have_text("Broker away")
+
+
 def test_a_broker_that_hangs_is_found_out_without_any_close(feed: Feed, broker: Broker, open_page: Open) -> None:
     page = open_page(clock=True)
     feed.price("kucoin", "BTC-USDT", "1.5")
