@@ -178,3 +178,24 @@ async def test_a_broker_that_does_not_let_us_is_named_once(tmp_path: Path) -> No
                 await live.until(lambda: said in (tmp_path / "run.log").read_text())
                 await live.until(lambda: len(live.told(SENSOR)) > 0)
     assert (tmp_path / "run.log").read_text().count("Home Assistant's devices cannot be told") == 1
+
+
+async def test_two_bridges_on_one_broker_do_not_touch_each_others(broker: Broker, tmp_path: Path) -> None:
+    mine, other = tmp_path / "mine", tmp_path / "other"
+    for folder in (mine, other):
+        folder.mkdir()
+    theirs = KUCOIN.replace("tickbridge_", "home_")
+    async with Simulator(rate=50) as sim, listening(broker) as live:
+        apart = {"TICKBRIDGE_INSTANCE": "home", "TICKBRIDGE_PREFIX": "home"}
+        with tickbridge("run", other, env(broker, other, sim, config_file(other, ONE)) | apart):
+            await live.until(lambda: live.told(theirs))
+            with tickbridge("run", mine, env(broker, mine, sim, config_file(mine, ONE))):
+                await live.until(lambda: live.told(KUCOIN))
+            with tickbridge("run", mine, env(broker, mine, sim, config_file(mine, "enabled = false"))):
+                await live.until(lambda: live.told(KUCOIN)[-1] is None)
+                await live.until(lambda: live.told("sensors/binance/BTC-USDT"))
+            assert len(live.told(theirs)) == 1
+    (config,) = live.told(theirs)
+    assert config["components"]["btc_usdt_price"]["state_topic"] == f"home/{SENSOR}"
+    assert config["components"]["btc_usdt_price"]["unique_id"] == "home_kucoin_btc_usdt_price"
+    assert config["device"]["name"] == "KuCoin (home)"
