@@ -158,7 +158,7 @@ class Feed:
 
     def _examined(self, tick: Tick) -> Tick | None:
         """A closer look at what is not sound at first sight: made sound, or parked."""
-        problem = tick_problem(tick)
+        problem = tick_problem(tick, clocked=self.synced())
         if problem is None:
             try:
                 return topics.normal(tick)
@@ -232,7 +232,7 @@ class Feed:
             return
         self.counters.received += 1
         tape = self.tapes.get(trade.symbol) or self._open_tape(trade.symbol)
-        problem = trade_problem(trade)
+        problem = trade_problem(trade, clocked=self.synced())
         if problem is not None:
             self.park(Refused("value", problem, trade.symbol), "trades", trade.received_ns)
             return
@@ -266,7 +266,7 @@ class Feed:
         if candle.symbol in self._retired:
             return
         self.counters.received += 1
-        problem = candle_problem(candle)
+        problem = candle_problem(candle, clocked=self.synced())
         if problem is not None:
             self.park(Refused("value", problem, candle.symbol), "candles", candle.received_ns)
             return

@@ -51,8 +51,11 @@ def is_sound(tick: Tick) -> bool:
     )
 
 
-def tick_problem(tick: Tick) -> str | None:
-    """Price, bid and ask above zero and finite, bid not above ask. An old `price_time_ns` is never a problem."""
+def tick_problem(tick: Tick, *, clocked: bool = True) -> str | None:
+    """Price, bid and ask above zero and finite, bid not above ask. An old `price_time_ns` is never a problem.
+
+    `clocked`: our own clock is right, so that times can be compared with it; the same goes for all that follows.
+    """
     try:
         if tick.price is not None and not 0 < float(tick.price) < inf:
             return f"price {tick.price[:40]} is not above zero"
@@ -62,10 +65,10 @@ def tick_problem(tick: Tick) -> str | None:
             return "a size is negative"
     except ValueError as error:
         return str(error)[:100]
-    return _tick_time(tick)
+    return _tick_time(tick) if clocked else None
 
 
-def trade_problem(trade: Trade, *, filled: bool = False) -> str | None:
+def trade_problem(trade: Trade, *, filled: bool = False, clocked: bool = True) -> str | None:
     """Price and size above zero and finite, a time near ours, old only if filled."""
     try:
         for text in (trade.price, trade.size):
@@ -76,12 +79,12 @@ def trade_problem(trade: Trade, *, filled: bool = False) -> str | None:
             return f"size {trade.size[:40]} is not above zero"
     except ValueError as error:
         return str(error)[:100]
-    if filled and trade.exchange_time_ns <= trade.received_ns + AHEAD_NS:
+    if not clocked or (filled and trade.exchange_time_ns <= trade.received_ns + AHEAD_NS):
         return None
     return _far(trade.exchange_time_ns, trade.received_ns)
 
 
-def candle_problem(candle: Candle, *, filled: bool = False) -> str | None:
+def candle_problem(candle: Candle, *, filled: bool = False, clocked: bool = True) -> str | None:
     """Prices above zero, low ≤ open and close ≤ high, volume not negative; not from the future, old only if filled."""
     try:
         for text in (
@@ -101,7 +104,7 @@ def candle_problem(candle: Candle, *, filled: bool = False) -> str | None:
             return f"volume {candle.volume[:40]} is negative"
     except ValueError as error:
         return str(error)[:100]
-    if filled and candle.open_ns <= candle.received_ns + AHEAD_NS:
+    if not clocked or (filled and candle.open_ns <= candle.received_ns + AHEAD_NS):
         return None
     return _far(candle.open_ns, candle.received_ns)
 

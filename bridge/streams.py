@@ -73,7 +73,8 @@ class Streams:
         stream.n += 1
         stream.first_ns = min(stream.first_ns or row_ns, row_ns)
         stream.time_ns = max(stream.time_ns, row_ns)
-        self._outbox.append(topic, topics.filled(body, job, stream.n, source), job, stream.n, now_ns)
+        # the stream's own text: a job of many candles would else hold as many copies of it
+        self._outbox.append(stream.topic, topics.filled(body, job, stream.n, source), job, stream.n, now_ns)
         self._wake()
 
     def room_for_fill(self) -> bool:
