@@ -18,7 +18,7 @@ WORKERS ?= 3
 PYTEST := $(BIN)/pytest
 AT_ONCE := $(PYTEST) -n $(WORKERS) --dist loadfile
 
-.PHONY: help run demo test check unit real browser javascript bench docs lock clean mosquitto chromium FORCE
+.PHONY: help run demo test check unit real browser javascript homeassistant bench docs lock clean mosquitto chromium FORCE
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -51,6 +51,9 @@ browser: $(STAMPS)/test $(PAGE) mosquitto chromium ## only the tests in a real b
 
 javascript: $(STAMPS)/test ## only the page's own tests
 	$(PYTEST) tests/dashboard/page/test_pure.py
+
+homeassistant: $(STAMPS)/test mosquitto ## only the tests with a real Home Assistant (scripts/homeassistant prepares one)
+	$(BIN)/pytest tests/homeassistant --log-cli-level=info
 
 bench: $(STAMPS)/test $(PAGE) mosquitto ## measure speed side by side with others (minutes)
 	for one in receive publisher bridge recorder; do $(BIN)/python -m benchmarks.$$one; done

@@ -14,12 +14,10 @@ from bridge.topics import ANSWER_ROOT, REQUESTS, STATE_ROOTS, STREAM_ROOTS
 Right = Literal["read", "write", "readwrite"]
 Rights = Mapping[str, Right]
 
-FOR_A_HOUSE = ("sensors", "display")
-"""States for Home Assistant and simple displays: not retained."""
-ROOTS = tuple(dict.fromkeys((*STREAM_ROOTS, *STATE_ROOTS, *FOR_A_HOUSE)))
+ROOTS = (*STREAM_ROOTS, *STATE_ROOTS)
 """Everything that is published."""
-STORED = (*STREAM_ROOTS, "stats", "health", "catalogue")
-"""What Telegraf brings into a store."""
+STORED = (*STREAM_ROOTS, "latest", "stats", "health", "catalogue")
+"""What Telegraf can bring into a store: `latest` where its user wants one row a second instead of every tick."""
 FETCHING = ("backfill", "cancel")
 """Requests that make the bridge fetch from an exchange, or stop that."""
 ANONYMOUS = "anonymous"

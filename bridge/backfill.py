@@ -1,7 +1,6 @@
 """`tickbridge backfill`: asks the running bridge for candles of the past, and shows how far it has come."""
 
 import asyncio
-import ssl
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -15,9 +14,11 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from tqdm import tqdm
 
+from bridge import tls
 from bridge.errors import BrokerLost, SettingsError, TickbridgeError
 from bridge.exchanges import EXCHANGES
 from bridge.mistakes import nearest
+from bridge.mqtt.client import client
 from bridge.settings import Settings
 from bridge.topics import INTERVALS_NS, Topics
 
@@ -98,7 +99,9 @@ async def _run(settings: Settings, wish: Wish) -> str:
         async with _client(settings) as client:
             return await _Asking(client, settings).follow(wish)
     except (aiomqtt.MqttError, OSError) as error:
-        raise BrokerLost(f"the broker at {broker.host}:{broker.port} cannot be used: {error}") from error
+        raise BrokerLost(
+            f"the broker at {broker.host}:{broker.port} cannot be used: {tls.words(error, broker)}"
+        ) from error
 
 
 class _Asking:
@@ -182,17 +185,6 @@ def _verdict(job: Told) -> str:
 
 
 def _client(settings: Settings) -> aiomqtt.Client:
-    """A connection of its own, with no will and no session."""
+    """A connection of its own."""
     broker = settings.broker
-    return aiomqtt.Client(
-        broker.host,
-        broker.port,
-        username=broker.user,
-        password=broker.secret(),
-        identifier=f"{settings.instance}-backfill-{uuid4().hex[:12]}",
-        protocol=aiomqtt.ProtocolVersion.V5,
-        clean_start=True,
-        keepalive=broker.keepalive_s,
-        timeout=broker.connect_timeout_s,
-        tls_context=ssl.create_default_context(cafile=broker.ca_file) if broker.tls else None,
-    )
+    return client(broker, f"{settings.instance}-backfill-{uuid4().hex[:12]}", broker.secret())

@@ -10,6 +10,7 @@ from bridge.aside import asides
 from bridge.books import Books
 from bridge.clock import Clock, ClockChange
 from bridge.coverage import Coverage, Span
+from bridge.discovery import Home, Link
 from bridge.exchanges import EXCHANGES
 from bridge.feed import Past
 from bridge.fills import Backfills, Jobs
@@ -62,7 +63,7 @@ class Bridge:
         self.gaps = Gaps(f"{self.clock.now_ns() // 1_000_000:x}", known_gaps)
         self.pulse = Pulse(self.clock.monotonic_ns, settings.feed.stall_s)
         self.identity = Identity(self.streams, self.clock, self._bridge_figures)
-        client = f"{settings.instance}-bridge{settings.shard.replace('/', '-')}"
+        client = settings.client_id(f"bridge{settings.shard.replace('/', '-')}")
         parts = (self.names, self.outbox, self.states, self.clock, self.identity, self.vitals)
         self.publisher = Publisher(settings.broker, client, *parts)
         self.troubles = Troubles(self.streams, self.names.errors(BRIDGE))
@@ -116,7 +117,7 @@ class Bridge:
 
     def tasks(self) -> dict[str, Coroutine[Any, Any, None]]:
         """What must run for as long as the bridge does, by name."""
-        client = f"{self.settings.instance}-requests{self.settings.shard.replace('/', '-')}"
+        client = self.settings.client_id(f"requests{self.settings.shard.replace('/', '-')}")
         requests = Requests(self.settings.broker, client, self.names, self._desk(), self.ledger, self.vitals)
         works: dict[str, Coroutine[Any, Any, None]] = {
             "publisher": self.publisher.run(),
@@ -126,7 +127,13 @@ class Bridge:
             "tend": self._tend(),
             "ledger": self.books.keep(),
         }
+        if self.settings.homeassistant.enabled:
+            works["homeassistant"] = self._link().run()
         return works | {venue.kind.name: venue.run() for venue in self.venues}
+
+    def _link(self) -> Link:
+        client = self.settings.client_id(f"homeassistant{self.settings.shard.replace('/', '-')}")
+        return Link(self.settings.broker, client, self.names, self.home, self.settings.homeassistant.birth_topic)
 
     def change(self, settings: Settings) -> None:
         """Take other symbols from settings that were read anew; everything else needs a new start, and it is said."""
@@ -134,6 +141,7 @@ class Bridge:
             log.warning("%s has changed: that needs a restart", name)
         for venue in self.venues:
             venue.change(getattr(settings.exchanges, venue.kind.name))
+        self.home.change(settings)
 
     async def _begin_run(self) -> None:
         await self.books.begin(self.publisher.figures.marker_run)
@@ -148,6 +156,7 @@ class Bridge:
         """Say goodbye in order: lines, states, streams, ledger."""
         for venue in self.venues:
             venue.stop()
+        self.home.stop()
         publisher = [task for task in tasks if task.get_name() == "publisher"]
         await _cancelled([task for task in tasks if task not in publisher])
         left = await self.publisher.close(DRAIN_S)
@@ -186,6 +195,7 @@ class Bridge:
             settings = getattr(self.settings.exchanges, name)
             if settings.enabled:
                 self.venues.append(Venue(kind, settings, shared))
+        self.home = Home(self.settings, self.names, self.venues, self._put, self.clock)
 
     def _desk(self) -> Desk:
         return Desk(
@@ -231,6 +241,7 @@ class Bridge:
                 self.pulse.stalled(mono)
             for venue in self.venues:
                 venue.tend()
+            self.home.tend(self._beat)
             if self.publisher.figures.connected:
                 self.outbox.forget(mono)
             self.books.tell_drops(now_ns)
@@ -311,6 +322,11 @@ class Bridge:
         outbox = {"messages": len(self.outbox), "bytes": self.outbox.bytes, "log_reach_s": reach_s}
         return {"outbox": outbox, "unheard": self.publisher.figures.unheard}
 
+    def _beat(self) -> dict[str, Any]:
+        """What `sensors/bridge` tells beside its status."""
+        waiting, reconnects = self.outbox.unacknowledged, self.publisher.figures.reconnects
+        return {"run": self.streams.run, "unacknowledged": waiting, "reconnects": reconnects}
+
     def _bridge_figures(self) -> dict[str, Any]:
         """What `health/bridge` tells beside its status."""
         figures = self.publisher.figures
@@ -327,6 +343,7 @@ class Bridge:
             "gaps_forgotten": self.gaps.forgotten or None,
             "store": self.books.trouble,
             "clock_differs": sorted(self._differing) or None,
+            "homeassistant": self.home.figures(),
             "demo": self.settings.demo or None,
             "children": self._children,
             "put_aside": self._aside[-LISTED:] or None,
@@ -338,7 +355,7 @@ def restarting(before: Settings, after: Settings) -> list[str]:
     """The settings that have changed but are read only at the start, by their dotted names."""
     old, new = (_flat("", settings.model_dump()) for settings in (before, after))
     changed = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-    return [name for name in changed if not (name.startswith("exchanges.") and name.endswith(".symbols"))]
+    return [name for name in changed if not name.endswith(".symbols")]
 
 
 def _flat(above: str, table: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from string import Template
 from msgspec import Struct, structs
 
 from bridge.errors import SettingsError
-from bridge.settings import AUTOSAVE_S
+from bridge.settings import AUTOSAVE_S, Settings
 
 CONFIGURATION = "mosquitto.conf"
 ACL = "acl"
@@ -78,6 +78,12 @@ class AclValues(Struct, frozen=True, kw_only=True):
     homeassistant: str = "homeassistant"
     operator: str = "operator"
     guest: str = "guest"
+
+
+def acl_values(settings: Settings) -> AclValues:
+    """As the settings have them."""
+    house = settings.homeassistant
+    return AclValues(prefix=settings.prefix, discovery=house.discovery_root, birth=house.birth_topic)
 
 
 def folder() -> Path:

@@ -7,6 +7,11 @@ EXIT_CODES = {
     WRONG: "wrong settings or usage; nothing was started",
     DIED: "a task inside ended that should not have; started again, it may go on",
 }
+LEFT_OVER = 4
+CLEAN_CODES = {
+    OK: "nothing is left over, or all of it was removed",
+    LEFT_OVER: "something is left over, and nothing was removed",
+}
 AUDIT_CODES = {
     0: "complete",
     1: "something is missing (or the audit failed: then one line says why)",

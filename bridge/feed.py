@@ -14,10 +14,11 @@ from msgspec.structs import replace
 from bridge import topics
 from bridge.candles import Candles, Closed
 from bridge.coverage import Coverage
-from bridge.events import Candle, Channel, Stats, Symbol, Tick, Trade
+from bridge.events import Candle, Channel, Digits, Stats, Symbol, Tick, Trade
 from bridge.exchanges.base import Outcome, Refused
 from bridge.freshness import SymbolLife
 from bridge.latest import Conflation, Slot
+from bridge.numbers import number
 from bridge.sanity import candle_problem, is_sound, tick_problem, trade_problem
 from bridge.series import Series, Tape
 from bridge.streams import Streams
@@ -96,6 +97,8 @@ class Feed:
         self.stats = Conflation(put, stats_ns, STATS_EXPIRY_S * second // 3)
         self._forming_slots: dict[tuple[Symbol, str], Slot] = {}
         self._stats_slots: dict[Symbol, tuple[Slot, list[bytes]]] = {}
+        self.changes: dict[Symbol, Digits] = {}
+        """The change of 24 h, as a fraction, where a living line tells it."""
         self._retired: set[Symbol] = set()
         """What an exchange still tells of these, before it has heard that we want no more, is left unheard."""
         self._parted: set[Symbol] = set()
@@ -320,6 +323,8 @@ class Feed:
         except ValueError as error:
             self.park(Refused("value", str(error), told.symbol), "stats", told.received_ns)
             return
+        if told.change is not None:
+            self.changes[told.symbol] = number(told.change)
         known = self._stats_slots.get(told.symbol)
         if known is None:
             newest = [payload]
@@ -368,6 +373,7 @@ class Feed:
         if Channel.STATS in channels:
             for symbol in symbols & self._stats_slots.keys():
                 self.stats.end(self._stats_slots[symbol][0])
+                self.changes.pop(symbol, None)
         if Channel.TRADES not in channels:
             return []
         tapes = [(symbol, self.tapes[symbol]) for symbol in symbols & self.tapes.keys()]
@@ -410,6 +416,7 @@ class Feed:
         if (known := self._stats_slots.pop(symbol, None)) is not None:
             self.stats.end(known[0])
             self.stats.drop(known[0])
+            self.changes.pop(symbol, None)
         for key in [key for key in self._forming_slots if key[0] == symbol]:
             self.forming.drop(self._forming_slots.pop(key))
         self.tapes.pop(symbol, None)

@@ -19,8 +19,8 @@ from bridge.settings import Section, Settings
 
 ENV = "TICKBRIDGE_"
 ENV_CONFIG = "TICKBRIDGE_CONFIG"
-NOT_SETTINGS = frozenset({ENV_CONFIG, "TICKBRIDGE_CAPTURES", "TICKBRIDGE_PARTS"})
-"""Variables of ours that are no settings: where the file, the tests' recordings and the parts of CI are."""
+NOT_SETTINGS = frozenset({ENV_CONFIG, "TICKBRIDGE_CAPTURES", "TICKBRIDGE_HOMEASSISTANT", "TICKBRIDGE_PARTS"})
+"""Variables of ours that are no settings: where the file is, the tests' recordings and Home Assistant, CI's parts."""
 ENV_IMAGE = "TICKBRIDGE_IMAGE"
 """Begins the variables that name Docker images."""
 FILE_NAME = "tickbridge.toml"

@@ -3,8 +3,10 @@
 How they come together (defaults < file < environment < command line) is loading.py's.
 """
 
+import ipaddress
 import os
 import re
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -23,6 +25,9 @@ AUTOSAVE_S = 30
 """Seconds between two saves of our brokers, unless told otherwise."""
 MAX_PREFIX = 100
 MAX_SECRET_BYTES = 4096
+MAX_PATTERN = 200
+USUAL_ENTITIES = 50
+"""So many prices in a Home Assistant are no burden to its recorder."""
 
 KUCOIN_WATCHLIST = (
     "BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT", "BNB-USDT", "DOGE-USDT", "ADA-USDT", "TRX-USDT",
@@ -76,6 +81,18 @@ def _prefix(text: str) -> str:
     return text
 
 
+def _network(text: str) -> str:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no address or network like 192.168.1.7 or 10.0.0.0/24") from error
+    return text
+
+
+Topic = Annotated[
+    str, _shaped(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+){0,7}", "levels of letters, digits, _ and -, parted by /")
+]
+
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
 """`~` is the home folder; a relative path starts at the folder Tickbridge is started in."""
 
@@ -97,6 +114,13 @@ def _read_secret(name: str, path: Path) -> str:
     return text
 
 
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 class Broker(Section):
     """Where the MQTT broker is and who we are there."""
 
@@ -107,6 +131,7 @@ class Broker(Section):
     password_file: Folder | None = None
     tls: bool = False
     ca_file: Folder | None = None
+    client_tag: Annotated[str, _shaped(r"[A-Za-z0-9]{0,32}", "at most 32 letters and digits")] = ""
     keepalive_s: Annotated[int, Field(ge=5, le=600)] = 10
     connect_timeout_s: Seconds = 10.0
     gather_ms: Annotated[float, Field(ge=0, le=1000)] = 10.0
@@ -171,6 +196,21 @@ class Exchanges(Section):
     binance: BinanceSettings = BinanceSettings()
 
 
+def _pattern(text: str) -> str:
+    """`[EXCHANGE:]SYMBOL`, where * and ? stand for anything. Raises ValueError."""
+    exchange, colon, symbol = text.rpartition(":")
+    if (problem := symbol_problem(re.sub(r"[*?]", "", symbol) or "-")) or len(symbol) > MAX_PATTERN:
+        raise ValueError(f"{text[:60]!r} {problem or 'is too long'}")
+    if symbol != symbol.upper() or not symbol:
+        raise ValueError(f"{text!r} is not written [EXCHANGE:]SYMBOL with the symbol in capitals, like kucoin:*-USDT")
+    if colon and not any(fnmatchcase(name, exchange) for name in Exchanges.model_fields):
+        raise ValueError(f"{text!r} names no exchange: there are {', '.join(Exchanges.model_fields)}")
+    return text
+
+
+Patterns = tuple[Annotated[str, AfterValidator(_pattern)], ...]
+
+
 class Feed(Section):
     """How a line is kept alive and when it is given up."""
 
@@ -212,6 +252,29 @@ class Latest(Section):
     stats_interval_s: Seconds = 5.0
 
 
+Heartbeat = Annotated[float, Field(ge=1, le=10)]
+"""Seconds. A subscriber counts to 35: three of these, and some patience."""
+
+
+class HomeAssistant(Section):
+    """What Home Assistant is told of, by MQTT discovery."""
+
+    enabled: bool = False
+    symbols: Patterns = ()
+    entities: Annotated[int, Field(ge=1, le=200)] = USUAL_ENTITIES
+    interval_s: Heartbeat = 10.0
+    discovery_root: Topic = "homeassistant"
+    birth_topic: Topic = "homeassistant/status"
+
+
+class Display(Section):
+    """Prices as plain text, for displays that read no JSON."""
+
+    enabled: bool = False
+    symbols: Patterns = ()
+    interval_s: Heartbeat = 1.0
+
+
 class Clock(Section):
     """`auto` asks the system whether its clock is synchronised; `trust` never asks."""
 
@@ -224,9 +287,47 @@ class Dashboard(Section):
     host: str = "127.0.0.1"
     port: Port = 8000
     hosts: tuple[HostName, ...] = ()
+    login: Literal["auto", "on", "off"] = "auto"
+    password: Secret = None
+    password_file: Folder | None = None
+    tokens_file: Folder | None = None
+    session_days: Annotated[int, Field(ge=1, le=365)] = 30
+    trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
+    requests_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 3000
+    cert_file: Folder | None = None
+    key_file: Folder | None = None
+    hsts_days: Annotated[int, Field(ge=0, le=730)] = 30
+    mqtt_websocket_host: HostName | None = None
     mqtt_websocket_port: Port = 9001
+    mqtt_websocket_tls: bool = False
     mqtt_user: str | None = None
     mqtt_password: Secret = None
+
+    @model_validator(mode="after")
+    def _in_pairs(self) -> Self:
+        if self.password is not None and self.password_file is not None:
+            raise ValueError("has both password and password_file: keep one of them")
+        if self.key_file is not None and self.cert_file is None:
+            raise ValueError("has a key_file, but no cert_file")
+        return self
+
+    @property
+    def asks_login(self) -> bool:
+        """Whether visitors must log in. `auto`: as soon as another machine can reach the page, a proxy included."""
+        if self.login != "auto":
+            return self.login == "on"
+        return bool(self.trusted_proxies) or not _is_loopback(self.host)
+
+    @property
+    def scheme(self) -> str:
+        """What the page's address begins with."""
+        return "http" if self.cert_file is None else "https"
+
+    def secret(self) -> str | None:
+        """The password of people, from the setting or its file. Raises SettingsError if the file cannot be read."""
+        if self.password_file is None:
+            return self.password
+        return _read_secret("dashboard.password_file", self.password_file)
 
 
 class History(Section):
@@ -306,6 +407,8 @@ class Settings(Section):
     feed: Feed = Feed()
     fills: Fills = Fills()
     latest: Latest = Latest()
+    homeassistant: HomeAssistant = HomeAssistant()
+    display: Display = Display()
     clock: Clock = Clock()
     dashboard: Dashboard = Dashboard()
     history: History = History()
@@ -313,3 +416,7 @@ class Settings(Section):
     audit: Audit = Audit()
     watchdog: Watchdog = Watchdog()
     log: Log = Log()
+
+    def client_id(self, part: str) -> str:
+        """What one of our connections that live long is called at the broker."""
+        return "-".join(name for name in (self.instance, part, self.broker.client_tag) if name)

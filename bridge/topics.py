@@ -16,6 +16,7 @@ from bridge.events import Candle, Digits, Instrument, Stats, Symbol, Tick, Trade
 from bridge.numbers import number
 
 CONTENT_TYPE = "application/json"
+PLAIN_TEXT = "text/plain"
 MINUTE_NS = 60_000_000_000
 INTERVALS_NS: Mapping[str, int] = {
     "1m": MINUTE_NS,
@@ -31,7 +32,7 @@ STREAM_LEVELS: Mapping[str, tuple[int, ...]] = {
     "prices": (2,), "trades": (2,), "candles": (3,), "gaps": (1, 2), "errors": (1, 2)
 }  # fmt: skip
 """How many levels follow each stream's root; an exchange's own topics have a second one when the work is split."""
-STATE_ROOTS = ("latest", "forming", "stats", "health", "catalogue", "jobs")
+STATE_ROOTS = ("latest", "sensors", "display", "forming", "stats", "health", "catalogue", "jobs")
 REQUESTS = ("ledger", "resend", "gaps", "lost", "found", "backfill", "cancel")
 ANSWER_ROOT = "tickbridge/answer/"
 LISTED = 50
@@ -55,6 +56,7 @@ class State(Struct, frozen=True):
     qos: int = 0
     retain: bool = True
     expiry_s: int | None = None
+    content_type: str = CONTENT_TYPE
 
 
 class Missing(Struct, omit_defaults=True):
@@ -121,6 +123,16 @@ class Topics:
 
     def latest(self, exchange: str, symbol: Symbol) -> str:
         return f"{self.prefix}latest/{exchange}/{symbol}"
+
+    def sensor(self, exchange: str, symbol: Symbol) -> str:
+        return f"{self.prefix}sensors/{exchange}/{symbol}"
+
+    def sensors(self, exchange: str) -> str:
+        """A whole exchange, or `bridge`."""
+        return f"{self.prefix}sensors/{exchange}{self._shard}"
+
+    def display(self, exchange: str, symbol: Symbol) -> str:
+        return f"{self.prefix}display/{exchange}/{symbol}"
 
     def forming(self, exchange: str, symbol: Symbol, interval: str) -> str:
         return f"{self.prefix}forming/{exchange}/{symbol}/{interval}"
@@ -293,8 +305,18 @@ def shown(frame: bytes) -> str:
 
 def latest(body: str, time_ns: int, now_ns: int, *, stale: str | None, synced: bool = True) -> bytes:
     """`latest/`: the newest tick's body with its age, or the reason why it is stale."""
-    tail = f',"stale":true,"reason":{_json(stale).decode()}' if stale is not None else ',"stale":false'
-    return f'{_unclocked(body, synced)}{tail},"age_ms":{max(0, now_ns - time_ns) // 1_000_000}}}'.encode()
+    return _aged(_unclocked(body, synced), now_ns - time_ns, stale)
+
+
+def sensor(body: str, time_ns: int, now_ns: int, stale: str | None, change: Digits | None, synced: bool) -> bytes:
+    """`sensors/<exchange>/<SYMBOL>`: as `latest/`, with the change of 24 h where it is known."""
+    told = "" if change is None else f',"change":{change}'
+    return _aged(_unclocked(body, synced) + told, now_ns - time_ns, stale)
+
+
+def display(price: Digits | None) -> bytes:
+    """`display/`: the price as plain text, `?` when nothing is to be shown."""
+    return b"?" if price is None else price.encode()
 
 
 def stats(told: Stats, *, synced: bool = True) -> bytes:
@@ -333,6 +355,11 @@ def _instrument(one: Instrument) -> str:
         if step is not None
     )
     return f'{_json(text).decode()[:-1]}{steps},"status":{_json(one.status).decode()}}}'
+
+
+def _aged(body: str, age_ns: int, stale: str | None) -> bytes:
+    tail = f',"stale":true,"reason":{_json(stale).decode()}' if stale is not None else ',"stale":false'
+    return f'{body}{tail},"age_ms":{max(0, age_ns) // 1_000_000}}}'.encode()
 
 
 def _unclocked(body: str, synced: bool) -> str:

@@ -1,11 +1,12 @@
 """What can be typed: verbs, options, examples and help."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeAlias
 
 from bridge import __version__, verbs
-from bridge.exits import AUDIT_CODES, EXIT_CODES
+from bridge.exits import AUDIT_CODES, CLEAN_CODES, EXIT_CODES
 
 EXAMPLES = "examples:\n  tickbridge demo\n  tickbridge up --lan\n  tickbridge symbols kucoin doge\n"
 EPILOG = "exit codes:\n" + "\n".join(f"  {code}  {text}" for code, text in EXIT_CODES.items())
@@ -81,6 +82,11 @@ def parser() -> argparse.ArgumentParser:
             ],
         )
     )
+    clean = _verb(
+        add, "clean", verbs.clean, "show what the broker retains of ours and is wanted no more", ["", "--yes"]
+    )
+    clean.add_argument("--yes", action="store_true", help="remove it")
+    _own_codes(clean, "clean", CLEAN_CODES)
     _export_options(
         _verb(
             add,
@@ -132,9 +138,12 @@ def _audit_options(audit: argparse.ArgumentParser) -> None:
     audit.add_argument("--repair", action="store_true", help="have the bridge send again what is missing")
     audit.add_argument("--json", action="store_true", help="the whole report as JSON")
     audit.add_argument("--ledger", type=Path, metavar="FILE", help="a bridge's ledger.db, instead of asking a bridge")
-    audit.epilog = f"{audit.epilog}\n\nexit codes of audit:\n" + "\n".join(
-        f"  {code}  {text}" for code, text in AUDIT_CODES.items()
-    )
+    _own_codes(audit, "audit", AUDIT_CODES)
+
+
+def _own_codes(verb: argparse.ArgumentParser, name: str, codes: Mapping[int, str]) -> None:
+    lines = "\n".join(f"  {code}  {text}" for code, text in codes.items())
+    verb.epilog = f"{verb.epilog}\n\nexit codes of {name}:\n{lines}"
 
 
 def _store(add: Verbs) -> None:

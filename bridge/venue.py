@@ -25,6 +25,7 @@ from bridge.outages import Outages
 from bridge.plan import Plan, known, per_line, plan, rearrange
 from bridge.pulse import Pulse
 from bridge.rest import Moves, Rest
+from bridge.sensors import Display, Sensors
 from bridge.session import Session
 from bridge.settings import ExchangeSettings, Settings
 from bridge.streams import Streams
@@ -80,6 +81,8 @@ class Venue:
             synced=lambda: clock.synced,
         )
         self.feed.past = shared.past
+        self.sensors = Sensors(self.feed, shared.put, shared.settings.homeassistant.interval_s)
+        self.display = Display(self.feed, shared.put, shared.settings.display.interval_s)
         self.outages = shared.outages(kind.name)
         self.hosts = Hosts(settings.rest_host or kind.hosts.rest, settings.ws_host or kind.hosts.ws)
         self._starting = LineStatus("connecting", "fetching the catalogue", clock.now_ns())
@@ -147,6 +150,14 @@ class Venue:
         self._tell_health(self._shared.clock.monotonic_ns())
 
     # --- parts --------------------------------------------------------------------------------------
+    @property
+    def name(self) -> str:
+        return self.kind.name
+
+    @property
+    def title(self) -> str:
+        return self.kind.title
+
     def status(self) -> LineStatus:
         if self._stopping:
             return LineStatus("stopped", "the bridge was stopped", self._shared.clock.now_ns())
@@ -273,6 +284,12 @@ class Venue:
         self._shared.put(State(topic, self._render_health, qos=1, expiry_s=HEALTH_EXPIRY_S))
 
     def _render_health(self, now_ns: int) -> bytes:
+        if self._told is not None:  # a reconnect sends it between two looks, too
+            self._told = (self.status().status, self.status().reason, self._told[2])
+        return topics.state(clocked(self.health(), synced=self._shared.clock.synced, now_ns=now_ns))
+
+    def health(self) -> dict[str, Any]:
+        """What `health/<exchange>` tells, without the time."""
         lines = [session.status.status for session in self.sessions]
         more = {
             "reconnects": sum(session.reconnects for session in self.sessions),
@@ -284,5 +301,4 @@ class Venue:
             "book": self.kind.whole_market_has_book or not self.settings.whole_market,
             **self._shared.figures(),
         }
-        fields = feed_health(self.feed, self.status(), more)
-        return topics.state(clocked(fields, synced=self._shared.clock.synced, now_ns=now_ns))
+        return feed_health(self.feed, self.status(), more)

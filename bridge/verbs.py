@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bridge.errors import SettingsError
-from bridge.exits import FAILED, OK
+from bridge.exits import FAILED, LEFT_OVER, OK
 from bridge.loading import Loaded, load
+from bridge.settings import Settings
 
 Verb = Callable[[argparse.Namespace, Loaded], int]
 
@@ -42,8 +43,9 @@ def run_dashboard(options: argparse.Namespace, loaded: Loaded) -> int:
 
 def check(options: argparse.Namespace, loaded: Loaded) -> int:
     from bridge.up.check import check
+    from dashboard.door.look import look
 
-    findings = check(loaded)
+    findings = check(loaded, look)
     for finding in findings:
         print(finding.line())
     return max((finding.code for finding in findings), default=OK)
@@ -115,7 +117,6 @@ def backfill(options: argparse.Namespace, loaded: Loaded) -> int:
     import time
 
     from bridge.backfill import Wish, run
-    from dashboard.audit.address import BRIDGE_FILE, beside
     from dashboard.times import read_time
 
     try:
@@ -124,10 +125,33 @@ def backfill(options: argparse.Namespace, loaded: Loaded) -> int:
     except ValueError as error:
         raise SettingsError(str(error)) from error
     symbols = tuple(symbol.upper() for symbol in options.symbols)
-    near = None if _named_broker(options) else beside(loaded.settings, BRIDGE_FILE)
-    ways = [loaded.settings] if near in (None, loaded.settings) else [near, loaded.settings]
-    print(run(ways, Wish(options.exchange, symbols, from_ns, to_ns, options.interval, options.again)))
+    wish = Wish(options.exchange, symbols, from_ns, to_ns, options.interval, options.again)
+    print(run(_ways(options, loaded), wish))
     return OK
+
+
+def _ways(options: argparse.Namespace, loaded: Loaded) -> list[Settings]:
+    """The broker of the bridge that runs on the same folder, then the settings' own; that alone if it was typed."""
+    from dashboard.audit.address import BRIDGE_FILE, beside
+
+    near = None if _named_broker(options) else beside(loaded.settings, BRIDGE_FILE)
+    return [loaded.settings] if near is None or near == loaded.settings else [near, loaded.settings]
+
+
+def clean(options: argparse.Namespace, loaded: Loaded) -> int:
+    from bridge.clean import run
+
+    found = run(_ways(options, loaded), remove=options.yes)
+    gone = [one for one in found if not one.busy]
+    for one in found:
+        done = "left alone" if one.busy else "removed" if options.yes else "left over"
+        told = "told within the last 30 s, by another bridge?" if one.busy else one.why
+        print(f"{done:<10} {one.topic}  ({told})")
+    if not gone:
+        print("nothing is left over")
+    elif not options.yes:
+        print(f"{len(gone)} left over; nothing was removed: `tickbridge clean --yes` does it")
+    return OK if options.yes or not gone else LEFT_OVER
 
 
 def export(options: argparse.Namespace, loaded: Loaded) -> int:

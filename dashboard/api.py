@@ -21,6 +21,9 @@ from dashboard.answers import document, listed, paged
 from dashboard.audit.keeper import Keeper
 from dashboard.costs import costs
 from dashboard.description import description
+from dashboard.door.clients import is_near
+from dashboard.door.door import Door
+from dashboard.door.gate import KNOWN
 from dashboard.history.base import History, Stored
 from dashboard.history.recorder import Recorder
 from dashboard.live import LATEST_EXPIRY_S, LiveStates
@@ -59,6 +62,7 @@ class Api:
         self._recorder = recorder
         self.telegraf: TelegrafHealth | None = None
         """Where Telegraf feeds the store."""
+        self.door: Door | None = None
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -149,6 +153,7 @@ class Api:
         told = {"recorder": recorder, "history": history, "health": self._live.health(), "stream": self._live.stream()}
         told["proof"] = self._keeper.proof() if self._keeper is not None else None
         told["telegraf"] = self.telegraf.status() if self.telegraf is not None else None
+        told["page"] = self.door.status() if self.door is not None else None
         return document({key: value for key, value in told.items() if value is not None})
 
     async def audit(self, request: Request) -> Response:
@@ -161,7 +166,8 @@ class Api:
     async def healthz(self, request: Request) -> Response:
         """200 while this process does its work, 503 when it cannot write its store.
 
-        A lost broker is only told, and a store that others write, too: a restart here would cure neither.
+        A lost broker is only told, and a store that others write, too: a restart here would cure neither. Another
+        machine that did not log in is told no more than the status.
         """
         status = self._recorder.status() if self._recorder is not None else {"store": self._others_store()}
         well = self._recorder is None or status["store"] == "ok"
@@ -169,13 +175,16 @@ class Api:
         told = {"ok": well, "store": status["store"], "broker": broker}
         if self._keeper is not None:
             told["proof"] = self._keeper.state
-        return document(told, 200 if well else 503)
+        may_know = request.scope.get(KNOWN, True) or is_near(request.scope)
+        return document(told if may_know else {"ok": well}, 200 if well else 503)
 
     async def connect(self, request: Request) -> Response:
-        """How the page reaches the broker, at this page's own host name, and what it should say."""
+        """How the page reaches the broker (without a `host`: at the page's own), and what it should say."""
         settings = self._settings
         page = settings.dashboard
-        mqtt: dict[str, Any] = {"port": page.mqtt_websocket_port, "tls": False}
+        mqtt: dict[str, Any] = {"port": page.mqtt_websocket_port, "tls": page.mqtt_websocket_tls}
+        if page.mqtt_websocket_host is not None:
+            mqtt["host"] = page.mqtt_websocket_host
         if page.mqtt_user:
             mqtt |= {"user": page.mqtt_user, "password": page.mqtt_password or ""}
         status = self._store.status() if self._store is not None else {}
@@ -186,6 +195,7 @@ class Api:
                 "instance": settings.instance,
                 "latest_expiry_s": LATEST_EXPIRY_S,
                 "demo": settings.demo,
+                "login": self.door is not None and self.door.login is not None,
                 "watchlist": watchlist(settings),
                 **costs(settings, status),
             }

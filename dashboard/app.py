@@ -1,10 +1,9 @@
-"""The web application: API, page and the headers that go with them."""
+"""The web application: API and page, behind the door."""
 
 import re
 from pathlib import Path
 
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -12,46 +11,51 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from bridge.errors import StoreError
+from bridge.settings import Settings
 from dashboard.answers import refusal
 from dashboard.api import Api
+from dashboard.door.door import Door
+from dashboard.door.headers import Headers, Rules
 from dashboard.guards import Hosts, Turns
 from dashboard.stream.socket import Stream
 
 STATIC = Path(__file__).parent / "static"
 HASHED = re.compile(r"[-.][0-9A-Za-z]{8,}\.[a-z0-9]+(\.map)?$")
 """File names with a hash of their content: these never change."""
-HOST = re.compile(r"([A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])(:\d{1,5})?")
-FIXED_HEADERS = {
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "x-frame-options": "DENY",
-    "cross-origin-opener-policy": "same-origin",
-}
 NOT_BUILT = (
     "The page is not built yet: `python dashboard/web/build.py` builds it (`make run` does so by itself).\n"
     "The API works: /api/v1/symbols, /api/v1/latest, /api/v1/health.\n"
 )
 
 
-def create_app(api: Api, websocket_port: int, static: Path = STATIC, stream: Stream | None = None) -> Starlette:
-    """The application; `websocket_port` is the broker's, which the page may connect to at its own host."""
+def create_app(
+    api: Api, websocket_port: int, static: Path = STATIC, stream: Stream | None = None, door: Door | None = None
+) -> Starlette:
+    """The application; `websocket_port` is the broker's, which the page may connect to at its own host.
+
+    Without a `door` everybody may come in, as by default on loopback.
+    """
+    door = api.door = door or Door(Settings())
+    rules = door.rules(websocket_port)
     return Starlette(
         routes=[
             *api.routes(),
+            *door.routes(),
             *(stream.routes() if stream is not None else ()),
             Route("/", Front(static)),
             Mount("/", Files(directory=static, check_dir=False)),
         ],
         middleware=[
-            Middleware(Headers, websocket_port=websocket_port),
+            Middleware(Headers, rules=rules),
             Middleware(Hosts, names=api.hosts),
-            Middleware(Turns),
+            *door.middleware(),
+            Middleware(Turns, busy=door.busy),
             Middleware(GZipMiddleware, minimum_size=2000),
         ],
-        exception_handlers={HTTPException: refuse, StoreError: store_away, Exception: crash},
+        exception_handlers={HTTPException: refuse, StoreError: store_away, Exception: Crash(rules)},
     )
 
 
@@ -87,38 +91,6 @@ class Files(StaticFiles):
         return response
 
 
-class Headers:
-    """Security headers on every answer: nothing but our own files runs, nothing but our broker is connected to."""
-
-    def __init__(self, app: ASGIApp, websocket_port: int) -> None:
-        self._app = app
-        self._port = websocket_port
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        policy = self._policy(dict(scope["headers"]).get(b"host", b"").decode("latin-1"))
-
-        async def guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["content-security-policy"] = policy
-                headers.update(FIXED_HEADERS)
-            await send(message)
-
-        await self._app(scope, receive, guarded)
-
-    def _policy(self, host: str) -> str:
-        named = HOST.fullmatch(host)
-        broker = f" ws://{named[1]}:{self._port} wss://{named[1]}:{self._port}" if named else ""
-        return (
-            f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-            f"manifest-src 'self'; connect-src 'self'{broker}; base-uri 'none'; form-action 'none'; "
-            f"frame-ancestors 'none'"
-        )
-
-
 async def refuse(request: Request, refused: Exception) -> Response:
     assert isinstance(refused, HTTPException)
     return refusal(refused.detail, refused.status_code, refused.headers)
@@ -128,6 +100,11 @@ async def store_away(request: Request, away: Exception) -> Response:
     return refusal(f"the history cannot answer: {away}", 503)
 
 
-async def crash(request: Request, bug: Exception) -> Response:
-    """Starlette logs the traceback after this answer."""
-    return refusal("internal error, see the dashboard's log", 500)
+class Crash:
+    """The answer to a bug of ours. Starlette logs the traceback after it."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+
+    async def __call__(self, request: Request, bug: Exception) -> Response:
+        return refusal("internal error, see the dashboard's log", 500, self._rules.of(request.scope))

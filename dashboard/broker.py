@@ -2,11 +2,11 @@
 
 import asyncio
 import random
-import ssl
 from typing import Any, cast
 
 import aiomqtt
 
+from bridge import tls
 from bridge.settings import Broker
 
 MOST_UNACKNOWLEDGED = 65_535
@@ -27,7 +27,8 @@ def session_client(settings: Broker, identifier: str, inbox: Inbox) -> aiomqtt.C
 
     MQTT 3.1.1: paho spends 50 µs of every MQTT 5 message on its properties, of which we need none here (measured: 134
     µs a message, with 3.1.1 80), and a Pi could not follow a whole market. How long a session lives is then the
-    broker's to say (`persistent_client_expiration`). Raises SettingsError if the password's file cannot be read.
+    broker's to say (`persistent_client_expiration`). Raises SettingsError if the password's or the authority's file
+    cannot be used.
     """
     return _client(settings, identifier, inbox, protocol=aiomqtt.ProtocolVersion.V311, clean_session=False)
 
@@ -48,7 +49,7 @@ def _client(settings: Broker, identifier: str, inbox: Inbox, **more: Any) -> aio
         timeout=settings.connect_timeout_s,
         # aiomqtt calls this once with a size; the inbox has its own
         queue_type=cast("type[asyncio.Queue[aiomqtt.Message]]", lambda maxsize: inbox),
-        tls_context=ssl.create_default_context(cafile=settings.ca_file) if settings.tls else None,
+        tls_context=tls.context(settings),
         **more,
     )
 

@@ -5,7 +5,9 @@ from collections.abc import Callable, Sequence
 
 from bridge.topics import STATE_ROOTS, STREAM_ROOTS
 
-ROOTS = (*STATE_ROOTS, *STREAM_ROOTS)
+PLAIN_TEXT = "display"
+"""The only root whose payloads are no JSON."""
+ROOTS = tuple(root for root in (*STATE_ROOTS, *STREAM_ROOTS) if root != PLAIN_TEXT)
 MOST_BYTES = 400
 MOST_LEVELS = 8
 

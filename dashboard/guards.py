@@ -6,7 +6,7 @@ site, and lets its scripts read our answers. Names that nobody can own in the wo
 
 import asyncio
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -40,14 +40,15 @@ class Hosts:
         response = refusal(
             f"{name[:100]!r} is not known here as a name of this machine: add it to dashboard.hosts", 421
         )
-        await _refuse(response, scope, receive, send)
+        await refuse(response, scope, receive, send)
 
 
 class Turns:
-    """Answers only so many questions at a time; the rest get 503."""
+    """Answers only so many questions at a time; the rest get 503, and `busy` counts them."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, busy: Callable[[], None]) -> None:
         self._app = app
+        self._busy = busy
         self._free = {"csv": MOST_TABLES, "json": MOST_QUESTIONS}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,6 +58,7 @@ class Turns:
         table = b"csv" in scope["query_string"] or "text/csv" in Headers(scope=scope).get("accept", "")
         kind = "csv" if table else "json"
         if not self._free[kind]:
+            self._busy()
             response = refusal(f"too many questions at once ({kind}): ask again later", 503, RETRY_AFTER)
             await response(scope, receive, send)
             return
@@ -100,7 +102,8 @@ def is_local(name: str) -> bool:
     return True
 
 
-async def _refuse(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+async def refuse(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer in the application's stead, also to who wants a websocket."""
     if scope["type"] == "websocket":
         await WebSocket(scope, receive, send).send_denial_response(response)
     else:

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from bridge.settings import Settings
+from bridge.tls import words
 from bridge.topics import STREAM_ROOTS, Topics
 from bridge.vitals import Vitals
 from dashboard.broker import Inbox, backoff_s, passing_client
@@ -120,7 +121,7 @@ class LiveStates:
             try:
                 await self._hear()
             except (aiomqtt.MqttError, OSError) as error:
-                log.debug("live states: the broker is away: %s", error)
+                log.debug("live states: the broker is away: %s", words(error, self._settings.broker))
             finally:
                 self._client = None
                 self._subscriptions.end()
@@ -133,7 +134,7 @@ class LiveStates:
     async def _hear(self) -> None:
         inbox = Inbox()
         self._vitals.promise(NAME, 3 * self._settings.broker.connect_timeout_s)
-        async with passing_client(self._settings.broker, f"{self._settings.instance}-page", inbox) as client:
+        async with passing_client(self._settings.broker, self._settings.client_id("page"), inbox) as client:
             self._live.clear()
             refused = await self._subscriptions.begin(client)
             self._client = client

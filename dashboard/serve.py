@@ -4,26 +4,28 @@ import asyncio
 import logging
 import signal
 import socket
+import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
-import uvloop
 from starlette.applications import Starlette
 
 from bridge.errors import SettingsError, StoreError
-from bridge.settings import Settings
+from bridge.settings import Dashboard, Settings
 from bridge.vitals import Vitals
 from bridge.watchdog import Watchdog
 from dashboard.api import Api
 from dashboard.app import create_app
 from dashboard.audit import address
 from dashboard.audit.keeper import Keeper
-from dashboard.connections import Http
+from dashboard.connections import Http, Loop
+from dashboard.door.certificate import Certificate
+from dashboard.door.door import Door
 from dashboard.history import open_influx
 from dashboard.history.base import StoreAway
 from dashboard.history.recorder import Recorder
@@ -57,11 +59,12 @@ def run(settings: Settings) -> int:
     """
     try:
         settings.broker.secret()
+        door = Door(settings)
         while True:
             with bind(settings.dashboard.host, settings.dashboard.port) as listener:
                 history = open_history(settings)
-                with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                    code = runner.run(serve(settings, listener, history))
+                with asyncio.Runner(loop_factory=Loop) as runner:
+                    code = runner.run(serve(settings, door, listener, history))
             if code != DAMAGED or not isinstance(history, SqliteHistory) or history.damage is None:
                 return code
             replace(history.path, history.damage)
@@ -92,7 +95,9 @@ def bind(host: str, port: int) -> socket.socket:
         raise SettingsError(f"dashboard.host = {host}, dashboard.port = {port}: {reason}: set another port") from error
 
 
-async def serve(settings: Settings, listener: socket.socket, history: "SqliteHistory | InfluxHistory | None") -> int:
+async def serve(
+    settings: Settings, door: Door, listener: socket.socket, history: "SqliteHistory | InfluxHistory | None"
+) -> int:
     """Run all parts until a signal comes or one dies; then flush, close, and say how it ended. Closes the history."""
     vitals = Vitals(time.monotonic_ns, settings.watchdog.grace_s)
     live = LiveStates(settings, vitals)
@@ -101,8 +106,10 @@ async def serve(settings: Settings, listener: socket.socket, history: "SqliteHis
     recorder = Recorder(history, settings, lambda: touch(flag), vitals) if isinstance(history, SqliteHistory) else None
     keeper = Keeper(settings, history) if history is not None and settings.audit.enabled else None
     api, stream = Api(settings, live, history, recorder, keeper), Stream(Hub(live))
-    app = create_app(api, settings.dashboard.mqtt_websocket_port, stream=stream)
-    server = Server(configured(app), vitals, partial(told, live, recorder, history))
+    page = settings.dashboard
+    app = create_app(api, page.mqtt_websocket_port, stream=stream, door=door)
+    uvicorns = configured(app, page.trusted_proxies, door.certificate)
+    server = Server(uvicorns, vitals, partial(told, live, recorder, history))
     parts: dict[str, Callable[[], Awaitable[None]]] = {
         "page": lambda: server.serve([listener]),
         "live states": live.run,
@@ -113,10 +120,14 @@ async def serve(settings: Settings, listener: socket.socket, history: "SqliteHis
         parts["history"] = history.run
     if keeper is not None:
         parts["audit"] = keeper.run
+    if door.certificate is not None:
+        parts["look at the certificate"] = door.certificate.run
     if settings.history.enabled and settings.history.store == "influx":
         api.telegraf = watch_telegraf(settings)
         parts["look at Telegraf"] = api.telegraf.run
-    log.info("the page: http://%s:%s/", *listener.getsockname()[:2])
+    obey_hangup(door)
+    warn(page)
+    log.info("the page: %s://%s:%s/", page.scheme, *listener.getsockname()[:2])
     address.leave(settings)
     try:
         with Watchdog(vitals) as watchdog:
@@ -125,6 +136,16 @@ async def serve(settings: Settings, listener: socket.socket, history: "SqliteHis
         address.forget(settings)
         if history is not None:
             await history.aclose()
+
+
+def warn(page: Dashboard) -> None:
+    """What works, but not as one may think."""
+    if page.cert_file is not None and not page.mqtt_websocket_tls:
+        log.warning("an https page may connect to no broker without TLS: set dashboard.mqtt_websocket_tls")
+    if page.asks_login and page.cert_file is None and not page.trusted_proxies:
+        log.info(
+            "the log-in is not encrypted (dashboard.cert_file): whoever listens on the network learns the password"
+        )
 
 
 async def _live(
@@ -153,6 +174,12 @@ async def _live(
 
     code = await supervise(parts, stop, end)
     return DAMAGED if not code and not asked.is_set() else code
+
+
+def obey_hangup(door: Door) -> None:
+    """SIGHUP reads certificate and passwords anew; at a terminal it still means that the terminal is gone."""
+    if not (sys.stdin and sys.stdin.isatty()):
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, door.reload)
 
 
 async def supervise(
@@ -184,8 +211,10 @@ async def finish(server: uvicorn.Server, recorder: Recorder | None) -> None:
             log.warning("the last commit takes too long: what it does not store, the broker keeps")
 
 
-def configured(app: Starlette) -> uvicorn.Config:
-    """How the page is served."""
+def configured(
+    app: Starlette, trusted_proxies: Sequence[str] = (), certificate: Certificate | None = None
+) -> uvicorn.Config:
+    """How the page is served. Nobody but a trusted proxy is believed whom it speaks for."""
     return uvicorn.Config(
         app,
         log_config=None,
@@ -198,6 +227,9 @@ def configured(app: Starlette) -> uvicorn.Config:
         ws_ping_interval=PING_S,
         ws_ping_timeout=PING_S,
         ws_per_message_deflate=False,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=[*trusted_proxies],
+        ssl_context_factory=None if certificate is None else lambda config, default: certificate.context,
     )
 
 

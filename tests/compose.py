@@ -23,6 +23,8 @@ class Stack:
         require("influxdb", "telegraf", "mosquitto", "python")
         names = ("PAGE_PORT", "MQTT_PORT", "MQTT_WS_PORT", "INFLUX_PORT", "GRAFANA_PORT")
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
+        self.choices: dict[str, str] = {}
+        """What its owner would write into `.env`."""
         self.project = f"tickbridge-test-{os.getpid()}"
         self._image = f"tickbridge:{self.project}"
         self.page = f"http://127.0.0.1:{self.ports['PAGE_PORT']}"
@@ -33,6 +35,10 @@ class Stack:
     def up(self) -> None:
         """Start all and wait until every health check is content. The first one builds our image."""
         self._run("up", "--detach", "--wait", timeout=UP_S)
+
+    def change(self, service: str) -> None:
+        """Start one service anew with the choices as they are now."""
+        self._run("up", "--detach", "--wait", "--no-deps", service, timeout=UP_S)
 
     def down(self, *options: str) -> None:
         """Stop and remove all containers; the volumes stay."""
@@ -82,6 +88,7 @@ class Stack:
         environment = {
             **os.environ,
             **{name: str(port) for name, port in self.ports.items()},
+            **self.choices,
             "TICKBRIDGE_IMAGE": self._image,
             "ENV_FILE": os.devnull,  # whatever choices this machine's user has made
         }

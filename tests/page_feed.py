@@ -17,9 +17,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from bridge.events import Tick
+from bridge.settings import Dashboard, Settings
 from bridge.topics import Topics, latest, tick_body
 from dashboard.api import Api
 from dashboard.app import create_app
+from dashboard.door.door import Door
 from dashboard.history.base import END_OF_TIME_NS, INTERVALS_NS, Span
 from dashboard.parameters import suiting_interval
 from tests.broker import Broker, free_ports, wait_until
@@ -109,6 +111,7 @@ class CannedApi:
     """What the page asks of the dashboard: one day of candles of every symbol, with one hole and its gap."""
 
     hosts: tuple[str, ...] = ()
+    dashboard = Dashboard()
 
     def __init__(self, ws_port: int, **told: Any) -> None:
         self.ws_port = ws_port
@@ -194,7 +197,7 @@ class CannedApi:
 def site(api: CannedApi, port: int | None = None) -> Iterator[str]:
     """The real application (files, headers, policy) over the canned API, in a thread of its own; its address."""
     port = port or free_ports(1)[0]
-    app = create_app(cast("Api", api), api.ws_port)
+    app = create_app(cast("Api", api), api.ws_port, door=Door(Settings(dashboard=api.dashboard)))
     config = uvicorn.Config(app, port=port, log_level="warning", ws="none", lifespan="off", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, name="site")

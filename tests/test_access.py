@@ -90,7 +90,7 @@ def test_everything_that_is_published_is_read_by_those_who_read_everything() -> 
 
 def test_telegraf_reads_what_its_configuration_stores() -> None:
     text = (ROOT / "telegraf" / "telegraf.conf").read_text(encoding="utf-8")
-    assert set(re.findall(r"STORE_\w+:-(\w+)\}/\+", text)) == set(STORED)
+    assert {*re.findall(r"STORE_\w+:-(\w+)\}/\+", text), "latest"} == set(STORED), "STORE_PRICES=latest is a choice"
     assert {f"${{prefix}}{root}/#" for root in STORED} == set(ACCESS["telegraf"])
 
 

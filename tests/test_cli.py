@@ -66,7 +66,7 @@ def test_check_tells_what_is_well(capsys: pytest.CaptureFixture[str], tmp_path: 
     assert main(["check", "--data-dir", str(tmp_path / "ticks")]) == OK
     told = capsys.readouterr().out
     assert "wrong" not in told
-    for what in ("settings", "symbols", "data folder", "mosquitto", "broker files"):
+    for what in ("settings", "symbols", "page", "data folder", "mosquitto", "broker files"):
         assert f"ok     {what}" in told
 
 
@@ -75,11 +75,11 @@ def test_check_tells_everything_that_is_wrong(capsys: pytest.CaptureFixture[str]
     (tmp_path / "file").write_text("")
     (tmp_path / "tickbridge.toml").write_text(
         "data_dir = 'file/ticks'\n[broker]\ntls = true\nca_file = 'none.pem'\npassword_file = 'none'\n"
-        "[exchanges.kucoin]\nsymbols = []\n"
+        "[dashboard]\ncert_file = 'none.crt'\n[exchanges.kucoin]\nsymbols = []\n"
     )
     assert main(["check"]) == WRONG
     wrong = [told for told in capsys.readouterr().out.splitlines() if told.startswith("wrong")]
-    assert [told.split()[1] for told in wrong] == ["symbols", "password", "certificates", "data"]
+    assert [told.split()[1] for told in wrong] == ["symbols", "password", "certificates", "page", "data"]
     assert "a file stands where a folder should be: choose another folder with --data-dir" in wrong[-1]
 
 

@@ -67,6 +67,16 @@ def test_the_page_answers_and_shows_the_demo(stack: Stack) -> None:
     assert httpx.get(f"{stack.page}/api/v1/connect").json()["demo"] is True
 
 
+def test_a_page_that_others_can_reach_asks_for_the_password_that_was_made(stack: Stack) -> None:
+    stack.choices["BIND"] = "0.0.0.0"
+    stack.change("dashboard")
+    with httpx.Client(base_url=stack.page) as client:
+        assert client.get("/api/v1/connect").status_code == httpx.codes.UNAUTHORIZED
+        answer = client.post("/login", data={"password": stack.keys()["page.password"]})
+        assert answer.status_code == httpx.codes.SEE_OTHER
+        assert client.get("/api/v1/connect").json()["login"] is True
+
+
 def test_rows_arrive_in_influxdb(stack: Stack) -> None:
     token = stack.keys()["dashboard.token"]
     for bucket in ("prices", "trades", "candles", "states"):

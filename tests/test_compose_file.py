@@ -1,5 +1,7 @@
 """What compose.yaml lets out and in: by default nothing is open to the network, and no service may too much."""
 
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -53,3 +55,35 @@ def test_our_image_does_not_run_as_root() -> None:
         line for line in (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines() if line.startswith("USER ")
     ]
     assert users == ["USER 1883:1883"]
+
+
+@pytest.mark.parametrize(
+    ("bind", "chosen", "login"),
+    [
+        (None, None, "off"),
+        ("127.0.0.1", None, "off"),
+        ("[::1]", None, "off"),
+        ("0.0.0.0", None, "on"),
+        ("192.168.1.7", None, "on"),
+        ("0.0.0.0", "off", "off"),
+        ("127.0.0.1", "on", "on"),
+    ],
+)
+def test_the_page_asks_for_a_log_in_where_others_can_reach_it(
+    tmp_path: Path, bind: str | None, chosen: str | None, login: str
+) -> None:
+    """The very script that starts the container, with a program in place of ours that tells what it was given."""
+    script = (ROOT / "compose" / "dashboard").read_text(encoding="utf-8").replace("/keys/", f"{tmp_path}/")
+    (tmp_path / "guest").write_text("may-read")
+    (tmp_path / "tickbridge").write_text('#!/bin/sh\nprintf "%s " "$@"; env\n')
+    (tmp_path / "tickbridge").chmod(0o755)
+    given = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "BIND": bind, "TICKBRIDGE_DASHBOARD__LOGIN": chosen}
+    environment = {name: value for name, value in given.items() if value is not None}
+    told = subprocess.run(
+        ["sh", "-c", script], env=environment, check=True, capture_output=True, text=True, timeout=10
+    ).stdout
+    assert told.startswith("dashboard ")
+    assert f"TICKBRIDGE_DASHBOARD__LOGIN={login}\n" in told
+    assert "TICKBRIDGE_DASHBOARD__MQTT_PASSWORD=may-read\n" in told
+    assert services()["dashboard"]["environment"]["BIND"] == "${BIND:-127.0.0.1}"
+    assert services()["dashboard"]["command"] == ["sh", "compose/dashboard"]

@@ -173,8 +173,8 @@ async def test_a_hole_in_the_trade_ids_opens_a_gap_of_trades(rig: Rig) -> None:
     rig.sim.faults["binance"].withhold(2, "BTCUSDT", b"aggTrade")
     await rig.until(lambda: rig.gap_log)
     assert {gap.cause for gap in rig.gap_log} == {"sequence"}
-    assert rig.gap_log[-1].symbols == ["BTC-USDT"]
-    assert rig.gap_log[-1].state == "open"
+    assert rig.gap_log[0].symbols == ["BTC-USDT"]
+    assert rig.gap_log[0].state == "open"  # it may be filled by now
 
 
 @pytest.mark.parametrize("name", NAMES)

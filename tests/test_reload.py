@@ -1,5 +1,7 @@
 """What `SIGHUP` cannot change is said."""
 
+import pytest
+
 from bridge.bridge import restarting
 from bridge.loading import load
 from bridge.settings import Settings
@@ -11,8 +13,9 @@ def given(*sets: str) -> Settings:
     return load(None, sets, NO_FILE).settings
 
 
-def test_other_symbols_need_no_restart() -> None:
-    assert restarting(given(), given("exchanges.kucoin.symbols=BTC-USDT")) == []
+@pytest.mark.parametrize("section", ["exchanges.kucoin", "homeassistant", "display"])
+def test_other_symbols_need_no_restart(section: str) -> None:
+    assert restarting(given(), given(f"{section}.symbols=BTC-USDT")) == []
 
 
 def test_everything_else_needs_one_and_is_named() -> None:

@@ -93,8 +93,8 @@ async def test_requests_are_heard_again_after_the_broker_was_away(broker: Broker
 async def test_a_wrong_password_is_said_once_and_tried_for_ever(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge.requests.client.BACKOFF_FIRST_S", 0.01)
-    monkeypatch.setattr("bridge.requests.client.BACKOFF_MOST_S", 0.02)
+    monkeypatch.setattr("bridge.mqtt.client.BACKOFF_FIRST_S", 0.01)
+    monkeypatch.setattr("bridge.mqtt.client.BACKOFF_MOST_S", 0.02)
     house = House()
     with Broker(tmp_path / "mosquitto", with_users=True) as broker:
         wrong_one = settings(broker).model_copy(update={"password": "nonsense"})

@@ -64,6 +64,8 @@ class Connection(asyncio.Protocol):
         self._scheduled = False
         self._leaving = False
         self.flow = Flow(parts, self._line, number)
+        self.heard = False
+        """The broker has said anything at all."""
         self.asleep = False
         """Nothing is scheduled and something could be sent: whoever appends must `rouse`."""
         self.ready: asyncio.Future[bool] = loop.create_future()
@@ -114,6 +116,7 @@ class Connection(asyncio.Protocol):
         self._write(self._line.connect(self._login))
 
     def data_received(self, data: bytes) -> None:
+        self.heard = True
         with self._guard():
             for event in self._line.receive(data, self._clock.monotonic_ns()):
                 if type(event) is Acked:

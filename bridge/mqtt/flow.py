@@ -89,9 +89,10 @@ class Flow:
         return self._line.keep_alive(now_ns) + (b"" if self.stopped else self.marker())
 
     def stop(self) -> bytes:
-        """The last words: `stopped`, for ever retained."""
+        """The last words: what the states still have to say, and `stopped`, for ever retained."""
+        states = self._states() if self._alone is None else b""
         self.stopped = True
-        return self.marker() + self._health("stopped", None)
+        return states + self.marker() + self._health("stopped", None)
 
     def _states(self) -> bytes:
         now_ns = self._parts.clock.now_ns()
@@ -113,7 +114,14 @@ class Flow:
         return b""
 
     def _state(self, state: State, payload: bytes) -> bytes:
-        data = self._line.state(state.topic, payload, qos=state.qos, retain=state.retain, expiry_s=state.expiry_s)
+        data = self._line.state(
+            state.topic,
+            payload,
+            qos=state.qos,
+            retain=state.retain,
+            expiry_s=state.expiry_s,
+            content_type=state.content_type,
+        )
         if data is None:
             self._refuse(state.topic, f"{len(payload)} bytes are too large for the broker")
             return b""

@@ -90,7 +90,16 @@ class Line:
         self._acks.sent(len(entries) - len(unfit))
         return data, unfit
 
-    def state(self, topic: str, payload: bytes, *, qos: int, retain: bool, expiry_s: int | None) -> bytes | None:
+    def state(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int,
+        retain: bool,
+        expiry_s: int | None,
+        content_type: str = CONTENT_TYPE,
+    ) -> bytes | None:
         """A state; None if it is too large for the broker. QoS 1 needs `state_room`."""
         packet = mqtt5.PublishPacket(
             topic,
@@ -99,7 +108,7 @@ class Line:
             retain=retain,
             packet_id=self._free_id(topic) if qos else None,
             message_expiry_interval=expiry_s,
-            content_type=CONTENT_TYPE if payload else None,
+            content_type=content_type if payload else None,
         ).write()
         if len(packet) <= (self._max_packet or MAX_REMAINING):
             return packet

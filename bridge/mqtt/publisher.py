@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import ssl
 from asyncio import shield, timeout
 
 from bridge.backoff import Backoff
@@ -15,6 +14,7 @@ from bridge.mqtt.told import Login
 from bridge.outbox import Outbox
 from bridge.settings import Broker
 from bridge.states import States
+from bridge.tls import context, unanswered, words
 from bridge.topics import Topics
 from bridge.vitals import Vitals
 
@@ -53,7 +53,7 @@ class Publisher:
         self._vitals = vitals or Vitals(clock.monotonic_ns, 0.0)
         parts = (topics, outbox, states, clock, identity, self.figures, Suspects(), self._vitals)
         self._parts = Parts(client_id, *parts)
-        self._tls = tls_context(settings)
+        self._tls = context(settings)
         settings.secret()
         self._connection: Connection | None = None
         self._backoff = Backoff(BACKOFF_FIRST_S, BACKOFF_MOST_S)
@@ -122,7 +122,7 @@ class Publisher:
         except TimeoutError:
             return "no answer in time"
         except OSError as error:
-            return str(error) or type(error).__name__
+            return words(error, self._settings)
         finally:
             self.figures.connected = False
             connection.end("given up")
@@ -136,7 +136,8 @@ class Publisher:
         async with timeout(settings.connect_timeout_s + MARKER_WAIT_S):
             flows = await shield(connection.ready)
         if not flows:
-            return await shield(connection.ended)
+            reason = await shield(connection.ended)
+            return reason if connection.heard else unanswered(reason, settings)
         self._connected()
         since_ns = self._parts.clock.monotonic_ns()
         reason = await shield(connection.ended)
@@ -187,13 +188,3 @@ class Publisher:
             await asyncio.sleep(POLL_S)
         self._leave(connection)
         await shield(connection.ended)
-
-
-def tls_context(settings: Broker) -> ssl.SSLContext | None:
-    """Verifying TLS, with the system's authorities or `ca_file`. Raises SettingsError for an unusable file."""
-    if not settings.tls:
-        return None
-    try:
-        return ssl.create_default_context(cafile=settings.ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsError(f"broker.ca_file = {settings.ca_file}: {error}") from error

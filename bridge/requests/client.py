@@ -2,10 +2,9 @@
 
 import asyncio
 import logging
-import socket
-import ssl
 import time
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
@@ -13,8 +12,9 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from bridge import topics
-from bridge.backoff import Backoff
 from bridge.errors import BrokerLost, StoreError
+from bridge.mqtt.client import client as connect
+from bridge.mqtt.client import heed_cancel, keep_serving
 from bridge.requests.desk import Answer, Desk, Past
 from bridge.requests.wanted import BadRequest, read
 from bridge.settings import Broker
@@ -25,12 +25,6 @@ log = logging.getLogger(__name__)
 
 MAX_WAITING = 100
 """Requests that wait for their turn; more are dropped and counted."""
-MAX_PACKET = 1024 * 1024
-"""What the broker may send us; larger than any request, so that one that is too long can still be told so."""
-BACKOFF_FIRST_S = 1.0
-BACKOFF_MOST_S = 60.0
-STEADY_S = 30.0
-"""A connection that lived so long earns a fast retry; two bridges of one name throw each other out at once."""
 WARN_EVERY_S = 60.0
 HANDLE_S = 60.0
 """An answer of many pages, read from a slow disk."""
@@ -56,7 +50,8 @@ class Inbox(asyncio.Queue[aiomqtt.Message]):
 class Requests:
     """Listens until cancelled, whatever the broker does. `past` is read off the loop.
 
-    Raises SettingsError if the password's file cannot be read. `counts`: of requests, beside the desk's.
+    Raises SettingsError if the password's or the authority's file cannot be used. `counts`: of requests, beside the
+    desk's.
     """
 
     def __init__(
@@ -82,36 +77,23 @@ class Requests:
 
     async def run(self) -> None:
         """A new client for every connection."""
-        loop = asyncio.get_running_loop()
-        backoff = Backoff(BACKOFF_FIRST_S, BACKOFF_MOST_S)
-        while True:
-            began_s = loop.time()
-            try:
-                await self._serve()
-            except (aiomqtt.MqttError, BrokerLost, OSError) as error:
-                _heed_cancel()
-                self._away(str(error))
-            if loop.time() - began_s > STEADY_S:
-                backoff.reset()
-            delay_s = backoff.next()
-            self._vitals.promise(REQUESTS, delay_s)
-            await asyncio.sleep(delay_s)
+        await keep_serving(self._broker, self._serve, self._away, partial(self._vitals.promise, REQUESTS))
 
     async def _serve(self) -> None:
         """One connection, until it breaks."""
         inbox = Inbox()
         self._vitals.promise(REQUESTS, 3 * self._broker.connect_timeout_s)
         try:
-            async with self._client(inbox) as client:
+            async with connect(self._broker, self._client_id, self._password, inbox) as client:
                 await self._subscribe(client)
                 self._back()
-                _heed_cancel()
+                heed_cancel()
                 self._vitals.rest(REQUESTS)
                 async for message in client.messages:
                     self._vitals.promise(REQUESTS, HANDLE_S)
                     await self._handle(client, message)
                     self._vitals.rest(REQUESTS)
-                    _heed_cancel()
+                    heed_cancel()
         finally:
             self.counts["dropped"] += inbox.dropped
 
@@ -163,29 +145,6 @@ class Requests:
             return "is too long or holds a wildcard"
         return None
 
-    def _client(self, inbox: Inbox) -> aiomqtt.Client:
-        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        properties.SessionExpiryInterval = 0
-        properties.MaximumPacketSize = MAX_PACKET
-        broker = self._broker
-        return aiomqtt.Client(
-            broker.host,
-            broker.port,
-            username=broker.user,
-            password=self._password,
-            identifier=self._client_id,
-            protocol=aiomqtt.ProtocolVersion.V5,
-            clean_start=True,
-            keepalive=broker.keepalive_s,
-            timeout=broker.connect_timeout_s,
-            properties=properties,
-            # else every answer waits 40 ms for the acknowledgement of the PUBACK before it
-            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
-            # aiomqtt makes its queue by this, with a size; the inbox has its own, and counts
-            queue_type=cast("type[asyncio.Queue[aiomqtt.Message]]", lambda maxsize: inbox),
-            tls_context=ssl.create_default_context(cafile=broker.ca_file) if broker.tls else None,
-        )
-
     def _away(self, trouble: str) -> None:
         """Said once per trouble, not per try."""
         if trouble != self._trouble:
@@ -203,10 +162,3 @@ class Requests:
         if now_s - self._warned_s >= WARN_EVERY_S:
             self._warned_s = now_s
             log.warning(text, *values)
-
-
-def _heed_cancel() -> None:
-    """Before Python 3.12 `wait_for` loses a cancellation that comes together with its result: a stop would hang."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError

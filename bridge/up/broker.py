@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from pwd import getpwuid
 
-from bridge.brokerfiles import AclValues, BrokerValues, render, render_acl
+from bridge.brokerfiles import BrokerValues, Tls, acl_values, render, render_acl
 from bridge.errors import TickbridgeError
 from bridge.up.folder import make_writable, trouble, write_whole
 from bridge.up.plan import Plan
@@ -41,7 +41,7 @@ def prepare(plan: Plan) -> Path:
     folder = plan.data_dir / FOLDER
     make_writable(folder)
     write_password_file(make_users(plan.data_dir / PLACE), folder / PASSWORDS, find_program("mosquitto_passwd"))
-    _write(folder / ACL, render_acl(AclValues(prefix=plan.settings.prefix)))
+    _write(folder / ACL, render_acl(acl_values(plan.settings)))
     values = BrokerValues(
         port=plan.ports.mqtt,
         ws_port=plan.ports.websocket,
@@ -52,11 +52,21 @@ def prepare(plan: Plan) -> Path:
         autosave_s=plan.settings.outbox.autosave_s,
         password_file=folder / PASSWORDS,
         acl_file=folder / ACL,
+        tls=_tls(plan),
         # whoever has an account on this machine may read prices; so may a web site, through the browser
         anonymous=not plan.lan,
     )
     _write(folder / CONFIG, render(values))
     return folder / CONFIG
+
+
+def _tls(plan: Plan) -> Tls | None:
+    """The page's certificate is the broker's, too: an https page may connect to nothing unencrypted."""
+    page = plan.settings.dashboard
+    if page.cert_file is None or not plan.ports.mqtts:
+        return None
+    cert, key = page.cert_file.absolute(), (page.key_file or page.cert_file).absolute()
+    return Tls(certfile=cert, keyfile=key, port=plan.ports.mqtts, bind=plan.host)
 
 
 def _write(path: Path, text: str) -> None:

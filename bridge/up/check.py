@@ -8,6 +8,7 @@ from pathlib import Path
 from bridge.errors import SettingsError, TickbridgeError
 from bridge.loading import Loaded
 from bridge.settings import Settings
+from bridge.tls import context
 from bridge.up.broker import find_program, prepare
 from bridge.up.folder import make_writable
 from bridge.up.plan import Plan, Ports
@@ -26,13 +27,14 @@ class Finding:
         return f"{'wrong' if self.code else 'ok':<6} {self.what:<12} {self.told}"
 
 
-def check(loaded: Loaded) -> list[Finding]:
-    """Look at settings, files, folder, programs and the broker's configuration."""
+def check(loaded: Loaded, page: Callable[[Settings], str]) -> list[Finding]:
+    """Look at settings, files, folder, programs and the broker's configuration; `page` looks at the page's own."""
     settings = loaded.settings
     looks: dict[str, Callable[[], str]] = {
         "symbols": lambda: _symbols(settings),
         "password": lambda: "from the settings or a file" if settings.broker.secret() else "none: anonymous",
         "certificates": lambda: _certificates(settings),
+        "page": lambda: page(settings),
         "data folder": lambda: _folder(settings),
         "mosquitto": lambda: find_program("mosquitto"),
         "broker files": lambda: _broker_files(loaded),
@@ -70,12 +72,7 @@ def _amount(enabled: bool, count: int, whole: bool) -> str:
 
 
 def _certificates(settings: Settings) -> str:
-    file = settings.broker.ca_file
-    if not settings.broker.tls:
-        return "no TLS"
-    if file is not None and not file.is_file():
-        raise SettingsError(f"broker.ca_file = {file}: there is no such file")
-    return str(file or "the system's")
+    return "no TLS" if context(settings.broker) is None else str(settings.broker.ca_file or "the system's")
 
 
 def _folder(settings: Settings) -> str:

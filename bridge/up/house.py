@@ -21,7 +21,7 @@ from bridge.up.folder import FolderLock, make_writable
 from bridge.up.plan import EVERYWHERE, LOOPBACK, Guest, Plan, Ports
 from bridge.up.ports import choose, lan_address
 from bridge.up.supervisor import Supervisor
-from bridge.up.users import PLACE, make_users
+from bridge.up.users import PAGE, PLACE, Users, make_users
 from bridge.up.welcome import moved, welcome
 
 log = logging.getLogger(__name__)
@@ -30,6 +30,7 @@ STOP_ORDER = ("bridge", "dashboard", "simulator", "mosquitto")
 RECORDER_SESSION = "recorder-session"
 """Touched by the recorder whenever the broker has a session for it."""
 READY_S = 15.0
+MQTTS = 8883
 FIRST_SESSION_S = 8.0
 """On the very first start the bridge waits so long for the recorder, so that nothing is published unheard."""
 FLAG_POLL_S = 0.25
@@ -78,21 +79,24 @@ def find_ports(settings: Settings, wish: Wish) -> Ports:
         "websockets": settings.dashboard.mqtt_websocket_port,
         "page": settings.dashboard.port,
     }
+    if settings.dashboard.cert_file is not None:
+        wished["MQTT over TLS"] = MQTTS
     found = {name: choose(host, port, taken) for name, port in wished.items()}
     for line in moved(wished, found):
         log.warning("%s", line)
     simulated = (choose(LOOPBACK, 0, taken), choose(LOOPBACK, 0, taken)) if wish.demo else (0, 0)
-    return Ports(found["MQTT"], found["websockets"], found["page"], *simulated)
+    return Ports(found["MQTT"], found["websockets"], found["page"], *simulated, found.get("MQTT over TLS", 0))
 
 
 def _with_users(plan: Plan) -> Plan:
     folder = plan.data_dir / PLACE
-    if not folder.exists():
-        # a session from before there were users hears nothing while its owner is away: the bridge waits for a new one
+    if not Users(folder).tag_file.exists():
+        # the recorder gets another client id: its session is a new one, and waited for as on the very first start
         (plan.data_dir / RECORDER_SESSION).unlink(missing_ok=True)
     users = make_users(folder)
-    secrets = {name: users.file(name) for name in ("bridge", "dashboard")}
-    return replace(plan, secrets=secrets, guest=Guest("guest", users.password("guest")) if plan.lan else None)
+    secrets = {name: users.file(name) for name in ("bridge", "dashboard", PAGE)}
+    plan = replace(plan, secrets=secrets, tag=users.tag)
+    return replace(plan, guest=Guest("guest", users.password("guest")) if plan.lan else None)
 
 
 async def _live(plan: Plan) -> int:
@@ -128,6 +132,10 @@ async def _start(plan: Plan, supervisor: Supervisor) -> None:
         await supervisor.listening(simulator, LOOPBACK, (plan.ports.kucoin, plan.ports.binance), READY_S)
     flag = plan.data_dir / RECORDER_SESSION
     known = _touched(flag)
+    if not known:
+        from bridge.up.old_session import forget_session  # noqa: PLC0415 - 0.1 s, and mostly not needed
+
+        await forget_session(plan, f"{plan.settings.instance}-recorder")
     supervisor.also(_save_sessions(flag, mosquitto), "save sessions")
     page = supervisor.start(plans.dashboard(plan))
     if plan.settings.history.enabled and not known:
@@ -138,7 +146,9 @@ async def _start(plan: Plan, supervisor: Supervisor) -> None:
     if not await supervisor.listening(page, LOOPBACK, (plan.ports.page,), READY_S):
         log.warning("the page does not answer yet")
     if not supervisor.stop.is_set():
-        sys.stdout.write(welcome(plan, lan_address() if plan.lan else None) + "\n")
+        password = plans.page_password(plan)
+        told = password.read_text(encoding="utf-8").strip() if password is not None else None
+        sys.stdout.write(welcome(plan, lan_address() if plan.lan else None, told) + "\n")
         sys.stdout.flush()
 
 

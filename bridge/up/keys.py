@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 from bridge.access import USERS
-from bridge.brokerfiles import AclValues, BrokerValues, render, render_acl
+from bridge.brokerfiles import BrokerValues, acl_values, render, render_acl
 from bridge.errors import TickbridgeError
 from bridge.loading import load
 from bridge.settings import Settings
 from bridge.up.folder import make_writable, trouble, write_whole
-from bridge.up.users import make_users
+from bridge.up.users import PAGE, make_users
 
 ALL = "all"
 TOKENS = {"telegraf": "telegraf.token", "dashboard": "dashboard.token", "grafana": "dashboard.token"}
@@ -32,7 +32,7 @@ def hand_out(folder: Path, settings: Settings) -> None:
     _write(folder / "mosquitto", broker_files(known, settings))
     for name in ("bridge", "dashboard", "telegraf"):
         _write(folder / name, {"password": known[name]})
-    _write(folder / "dashboard", {"guest": known["guest"]})
+    _write(folder / "dashboard", {"guest": known["guest"], "page": users.password(PAGE)})
     _write(folder / "grafana", {"password": _read(folder / ALL / GRAFANA)}, GROUP)
     for name, token in TOKENS.items():
         _write(folder / name, {"token": _read(folder / ALL / token)}, GROUP if name == "grafana" else OWNER)
@@ -52,7 +52,7 @@ def broker_files(passwords: dict[str, str], settings: Settings) -> dict[str, str
     )
     return {
         "mosquitto.conf": render(values),
-        "acl": render_acl(AclValues(prefix=settings.prefix)),
+        "acl": render_acl(acl_values(settings)),
         "users": "".join(f"{name}:{password}\n" for name, password in passwords.items()),
     }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from bridge.loading import ENV_CONFIG, as_environment
 from bridge.settings import Settings
 from bridge.up.child import Recipe
+from bridge.up.users import PAGE
 
 LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"
 SETTINGS_ARE_WRONG = frozenset({2})
@@ -16,13 +17,14 @@ SETTINGS_ARE_WRONG = frozenset({2})
 
 @dataclass(frozen=True)
 class Ports:
-    """Where the parts listen; the simulator's only in a demo."""
+    """Where the parts listen; the simulator's only in a demo, encrypted MQTT (`mqtts`) only with a certificate."""
 
     mqtt: int
     websocket: int
     page: int
     kucoin: int = 0
     binance: int = 0
+    mqtts: int = 0
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Plan:
     demo: bool = False
     seed: int = 1
     secrets: Mapping[str, Path] = field(default_factory=dict)
+    tag: str = ""
     guest: Guest | None = None
     lock_fd: int = -1
 
@@ -74,10 +77,25 @@ def dashboard(plan: Plan) -> Recipe:
             "dashboard.host": plan.host,
             "dashboard.port": str(plan.ports.page),
             "dashboard.mqtt_websocket_port": str(plan.ports.websocket),
+            "dashboard.mqtt_websocket_tls": str(bool(plan.ports.mqtts)).lower(),
             "dashboard.mqtt_user": guest.user if guest else "",
             "dashboard.mqtt_password": guest.password if guest else "",
+            **_page_password(plan),
         },
     )
+
+
+def page_password(plan: Plan) -> Path | None:
+    """The file of the password that was made for the page; None: the settings have their own, or none is asked for."""
+    page = plan.settings.dashboard
+    has_own = page.password is not None or page.password_file is not None
+    asks = page.model_copy(update={"host": plan.host}).asks_login
+    return plan.secrets.get(PAGE) if asks and not has_own else None
+
+
+def _page_password(plan: Plan) -> dict[str, str]:
+    file = page_password(plan)
+    return {} if file is None else {"dashboard.password_file": str(file)}
 
 
 def simulator(plan: Plan) -> Recipe:
@@ -105,6 +123,7 @@ def _ours(plan: Plan, name: str, verb: str, own: Mapping[str, str]) -> Recipe:
         "broker.password_file": str(plan.secrets[name]),
         "broker.tls": "false",
         "broker.ca_file": "",
+        "broker.client_tag": plan.tag,
         **(_simulated(plan) if plan.demo else {}),
         **own,
     }

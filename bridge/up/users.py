@@ -11,6 +11,8 @@ from bridge.up.folder import make_writable, trouble, write_whole
 
 PLACE = "users"
 """Their folder."""
+PAGE = "page"
+"""No user of the broker: what people log in to the page with."""
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 """Without the letters that are taken for others when a password is read aloud or typed from a screen."""
 LENGTH = 16
@@ -31,13 +33,22 @@ class Users:
         """The password itself."""
         return self.file(name).read_text(encoding="utf-8").strip()
 
+    @property
+    def tag_file(self) -> Path:
+        """The file of what stands at the end of our client ids, so that nobody can guess them."""
+        return self.folder / "client-tag"
+
+    @property
+    def tag(self) -> str:
+        """The tag itself."""
+        return self.tag_file.read_text(encoding="utf-8").strip()
+
 
 def make_users(folder: Path) -> Users:
-    """The users in this folder; those that are missing are made. Raises FolderError."""
+    """The users in this folder, and the tag; what is missing is made. Raises FolderError."""
     make_writable(folder)
     users = Users(folder)
-    for name in USERS:
-        file = users.file(name)
+    for file in (*map(users.file, (*USERS, PAGE)), users.tag_file):
         try:
             if not file.exists():
                 write_whole(file, "".join(secrets.choice(ALPHABET) for _ in range(LENGTH)) + "\n", 0o600)

@@ -4,13 +4,18 @@ from bridge.topics import Topics
 from bridge.up.plan import LOOPBACK, Plan
 
 
-def welcome(plan: Plan, lan_address: str | None) -> str:
-    """The block of lines for a person at a terminal."""
-    rows = [("Page", f"http://{LOOPBACK}:{plan.ports.page}")]
+def welcome(plan: Plan, lan_address: str | None, page_password: str | None = None) -> str:
+    """The block of lines for a person at a terminal; the password only if it was made for it."""
+    scheme = plan.settings.dashboard.scheme
+    rows = [("Page", f"{scheme}://{LOOPBACK}:{plan.ports.page}")]
     if plan.lan and lan_address:
-        rows.append(("on your network", f"http://{lan_address}:{plan.ports.page}"))
+        rows.append(("on your network", f"{scheme}://{lan_address}:{plan.ports.page}"))
+    if page_password:
+        rows.append(("log-in to the page", f"password {page_password}"))
     host = lan_address if plan.lan and lan_address else LOOPBACK
     rows.append(("MQTT", f"{host}:{plan.ports.mqtt}   (websockets: {plan.ports.websocket})"))
+    if plan.ports.mqtts:
+        rows.append(("MQTT over TLS", f"{host}:{plan.ports.mqtts}"))
     if plan.guest:
         rows.append(("for other clients", f"user {plan.guest.user}, password {plan.guest.password}   (may only read)"))
     rows += [("Try", _try(plan)), ("Data", str(plan.data_dir)), ("Stop", "Ctrl-C")]

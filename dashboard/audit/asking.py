@@ -14,6 +14,7 @@ from paho.mqtt.properties import Properties
 
 from bridge.errors import BrokerLost, TickbridgeError
 from bridge.settings import Settings
+from bridge.tls import words
 from bridge.topics import Topics
 from dashboard.audit.values import Book, GapTold, Number, Published, RunTold, parts
 from dashboard.broker import Inbox, passing_client
@@ -195,14 +196,14 @@ class Asking:
 async def asking(settings: Settings, name: str) -> AsyncIterator[Asking]:
     """A connection of its own, as `<instance>-<name>`. Raises BrokerLost."""
     names = Topics(settings.prefix, settings.shard)
-    identifier = f"{settings.instance}-{name}{settings.shard.replace('/', '-')}"
+    identifier = settings.client_id(f"{name}{settings.shard.replace('/', '-')}")
     answers = names.answers(settings.broker.user, identifier)
     try:
         async with passing_client(settings.broker, identifier, Inbox()) as client:
             await client.subscribe(answers, 1)
             yield Asking(client, names, answers)
     except (aiomqtt.MqttError, OSError) as error:
-        raise BrokerLost(f"{settings.broker.host}:{settings.broker.port}: {error}") from error
+        raise BrokerLost(f"{settings.broker.host}:{settings.broker.port}: {words(error, settings.broker)}") from error
 
 
 async def asked_book(bridge: Asking, from_ns: int, to_ns: int) -> Book:

@@ -15,8 +15,10 @@ ABOUT = (
     "Numbers have the digits that the exchange sent: some readers of JSON round them to 64-bit floats. "
     "Times are integer nanoseconds since the epoch, UTC, and need 64-bit integers. "
     "Fields may be added: readers must accept those that they do not know. "
-    "Any address may answer 421 (a host name that is not known here: see dashboard.hosts) and 503 with `retry-after` "
-    "(too many questions at once)."
+    "Any address may answer 401 (who must log in and did not), 421 (a host name that is not known here: see "
+    "dashboard.hosts), 429 with `retry-after` (too many questions a minute) and 503 with `retry-after` "
+    "(too many questions at once). "
+    "Programs log in by a token: `Authorization: Bearer ...`."
 )
 
 
@@ -32,5 +34,6 @@ def description() -> dict[str, Any]:
         },
         "servers": [{"url": "/"}],
         "paths": PATHS,
-        "components": {"schemas": SCHEMAS},
+        "components": {"schemas": SCHEMAS, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+        "security": [{"token": []}, {}],
     }

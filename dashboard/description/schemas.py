@@ -105,8 +105,18 @@ SCHEMAS: dict[str, Schema] = {
     "Health": told(
         {"health": {**OBJECT, "description": "by exchange, and `bridge`: what is on health/"}}
         | {"recorder": OBJECT, "history": OBJECT, "telegraf": OBJECT, "proof": ref("Proof")}
-        | {"stream": told(fields("readers filters conflated sent_away unreadable", WHOLE), "readers filters")},
+        | {"stream": told(fields("readers filters conflated sent_away unreadable", WHOLE), "readers filters")}
+        | {"page": ref("Page")},
         "health",
+    ),
+    "Page": told(
+        fields("limited too_large busy", WHOLE)
+        | {"login": told(fields("wrong limited tokens", WHOLE), "wrong limited tokens")}
+        | {
+            "certificate": told({"until_ns": TIME, "problem": TEXT}, "", "`problem`: 14 days before its end, and after")
+        },
+        "limited too_large busy",
+        "requests that were turned away: by 429, by 411, 413 and 414, by 503",
     ),
     "Proof": told(
         {**fields("state reason", TEXT), "round_ms": NUMBER}
@@ -121,18 +131,20 @@ SCHEMAS: dict[str, Schema] = {
         "properties": fields("missing_ranges lost_ranges", listed(OBJECT)),
         "required": ["missing_ranges", "lost_ranges"],
     },
-    "Well": told({"ok": FLAG, "store": TEXT, "broker": TEXT, "proof": TEXT}, "ok store broker"),
+    "Well": told(
+        {"ok": FLAG, **fields("store broker proof", TEXT)}, "ok", "only `ok` for another machine that did not log in"
+    ),
     "Connect": told(
         {
-            "mqtt": told({"port": WHOLE, "tls": FLAG, "user": TEXT, "password": TEXT}, "port tls"),
+            "mqtt": told({"host": TEXT, "port": WHOLE, "tls": FLAG, "user": TEXT, "password": TEXT}, "port tls"),
             **fields("prefix instance", TEXT),
             "latest_expiry_s": WHOLE,
-            "demo": FLAG,
+            **fields("demo login", FLAG),
             "watchlist": {**listed(TEXT), "description": "the chosen symbols in their order"},
             "whole_market": told({"on": FLAG, "bytes_a_day": WHOLE}, "on bytes_a_day"),
             "stored": told({"on": FLAG, "bytes": WHOLE, "bytes_a_tick": NUMBER}, "on bytes bytes_a_tick"),
         },
-        "mqtt prefix instance latest_expiry_s demo",
+        "mqtt prefix instance latest_expiry_s demo login",
     ),
     "StreamRequest": told(
         {**fields("subscribe unsubscribe", listed(TEXT)), "id": {"type": ["integer", "string"]}}, "", "MQTT filters"

@@ -6,6 +6,7 @@ import secrets
 import urllib.request
 from contextlib import suppress
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import aiomqtt
@@ -13,8 +14,10 @@ import msgspec
 
 from bridge.errors import SettingsError
 from bridge.settings import Settings
+from bridge.tls import words
 from bridge.topics import Topics
 from dashboard.broker import Inbox, passing_client, refused_topics
+from dashboard.door.certificate import trusting
 from dashboard.healthy.verdicts import Finding, Heard, wrong
 
 PAGE_S = 5.0
@@ -22,7 +25,6 @@ MOST_BYTES = 100_000
 MOST_STATES = 1_000
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
-NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Ear:
@@ -39,7 +41,7 @@ class Ear:
             try:
                 await self._listen()
             except (aiomqtt.MqttError, OSError) as error:
-                self.problem = str(error)
+                self.problem = words(error, self._settings.broker)
             except SettingsError as error:
                 self.problem = f"{error}: run this as the service's user or as root"
             await asyncio.sleep(0.5)
@@ -80,22 +82,25 @@ async def lets_in(settings: Settings, who: str) -> Finding:
         async with client(settings):
             return Finding(who, True, f"{place} is let in")
     except (aiomqtt.MqttError, OSError) as error:
-        return wrong(who, f"{place}: {error}", "does the broker run, and does it know this user?")
+        return wrong(who, f"{place}: {words(error, broker)}", "does the broker run, and does it know this user?")
     except SettingsError as error:
         return wrong(who, str(error), "run this as the service's user or as root")
 
 
 async def ask_page(settings: Settings) -> dict[str, Any] | str:
     """What `/healthz` says, or why it does not."""
+    page = settings.dashboard
     try:
-        return await asyncio.to_thread(_ask_page, f"http://{_host(settings.dashboard.host)}:{settings.dashboard.port}")
+        return await asyncio.to_thread(_ask_page, f"{page.scheme}://{_host(page.host)}:{page.port}", page.cert_file)
     except (OSError, ValueError) as error:
         return str(error)
 
 
-def _ask_page(address: str) -> dict[str, Any]:
+def _ask_page(address: str, cert_file: Path | None) -> dict[str, Any]:
+    """What it says of itself; with https only if it shows the certificate of the settings."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), *_https(cert_file))
     try:
-        with NO_PROXY.open(f"{address}/healthz", timeout=PAGE_S) as answer:
+        with opener.open(f"{address}/healthz", timeout=PAGE_S) as answer:
             body = answer.read(MOST_BYTES)
     except urllib.request.HTTPError as refusal:
         with refusal:
@@ -104,6 +109,10 @@ def _ask_page(address: str) -> dict[str, Any]:
     if not isinstance(told, dict) or "store" not in told:
         raise ValueError(f"{address} is no Tickbridge page")
     return told
+
+
+def _https(cert_file: Path | None) -> list[urllib.request.HTTPSHandler]:
+    return [] if cert_file is None else [urllib.request.HTTPSHandler(context=trusting(cert_file))]
 
 
 def _host(host: str) -> str:

@@ -15,6 +15,7 @@ import aiomqtt
 
 from bridge.errors import FrameError, StoreError
 from bridge.settings import Settings
+from bridge.tls import words
 from bridge.topics import STREAM_ROOTS, Topics
 from bridge.vitals import Vitals
 from dashboard.broker import Inbox, acknowledge_by_hand, backoff_s, refused_topics, session_client
@@ -100,9 +101,10 @@ class Recorder:
             try:
                 await self._hear()
             except (aiomqtt.MqttError, OSError) as error:
+                reason = words(error, self._settings.broker)
                 if self._tries == 0:
-                    log.warning("recorder: the broker is away: %s", error)
-                self.broker = f"away: {error}"
+                    log.warning("recorder: the broker is away: %s", reason)
+                self.broker = f"away: {reason}"
             except NoRoom:
                 log.error("recorder: it leaves the broker, which keeps what comes, until the store can be written")
                 self.broker = "left until the store can be written"
@@ -117,7 +119,7 @@ class Recorder:
         """One connection, from its beginning to its end, which is always an error."""
         inbox = Inbox()
         self._vitals.promise(LISTEN, 3 * self._settings.broker.connect_timeout_s)
-        client = session_client(self._settings.broker, f"{self._settings.instance}-recorder", inbox)
+        client = session_client(self._settings.broker, self._settings.client_id("recorder"), inbox)
         acknowledge_by_hand(client)
         async with client:
             self._line = line = Line(client)

@@ -15,6 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from bridge.settings import Settings
 from dashboard.api import Api
 from dashboard.app import create_app
+from dashboard.door.door import Door
 from dashboard.history.base import History
 from dashboard.live import LiveStates
 from dashboard.serve import Server, bind, configured
@@ -27,8 +28,11 @@ from tests.dashboard.live_market import until
 class Served:
     """One running dashboard."""
 
-    def __init__(self, port: int, live: LiveStates, hub: Hub, server: Server, store: History | None) -> None:
+    def __init__(
+        self, port: int, live: LiveStates, hub: Hub, server: Server, store: History | None, door: Door
+    ) -> None:
         self.port = port
+        self.door = door
         self.live = live
         self.hub = hub
         self.store = store
@@ -47,13 +51,14 @@ class Served:
 async def served(settings: Settings, store: History | None = None) -> AsyncIterator[Served]:
     live = LiveStates(settings)
     hub = Hub(live)
-    app = create_app(Api(settings, live, store, None), 9001, Path("/nowhere"), Stream(hub))
+    door = Door(settings)
+    app = create_app(Api(settings, live, store, None), 9001, Path("/nowhere"), Stream(hub), door)
     listener = bind("127.0.0.1", 0)
-    server = Server(configured(app))
+    server = Server(configured(app, settings.dashboard.trusted_proxies, door.certificate))
     tasks = [asyncio.create_task(live.run()), asyncio.create_task(server.serve([listener]))]
     try:
         await until(lambda: server.started, "it serves")
-        yield Served(listener.getsockname()[1], live, hub, server, store)
+        yield Served(listener.getsockname()[1], live, hub, server, store, door)
     finally:
         server.should_exit = True
         await tasks[1]

@@ -44,6 +44,10 @@ class Process:
         command = [sys.executable, "-c", PROGRAM, settings.model_dump_json()]
         self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     async def answers(self) -> bool:
         try:
             async with httpx.AsyncClient() as client:

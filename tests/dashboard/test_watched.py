@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from bridge.settings import Settings
+from dashboard.door.door import Door
 from dashboard.history import recorder
 from dashboard.history.schema import FILE
 from dashboard.history.sqlite import SqliteHistory
@@ -39,7 +40,7 @@ async def test_a_stuck_writer_stops_the_watchdog_and_a_broker_that_is_away_does_
     listener = bind("127.0.0.1", 0)
     history = SqliteHistory(settings.data_dir / FILE, settings.history)
     release = Event()
-    task = asyncio.create_task(serve(settings, listener, history))
+    task = asyncio.create_task(serve(settings, Door(settings), listener, history))
     try:
         await systemd.until(lambda: "READY=1" in systemd.lines)
         async with httpx.AsyncClient() as http:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import subprocess
 from pathlib import Path
 
 import aiomqtt
@@ -10,12 +9,9 @@ import msgspec
 import pytest
 import uvloop
 
-from bridge.errors import SettingsError
 from bridge.mqtt import publisher
-from bridge.mqtt.publisher import tls_context
-from bridge.settings import Broker as BrokerSettings
 from bridge.topics import State
-from tests.broker import Broker, free_ports
+from tests.broker import Broker
 from tests.mqtt.cutting import CuttingBroker
 from tests.mqtt.house import CLIENT_ID, PATIENCE_S, RUN, House, listening, running, until
 
@@ -314,46 +310,6 @@ async def test_two_publishers_with_one_client_id_throw_each_other_out_ever_more_
     async with running(House(broker)) as first, running(House(broker)) as second:
         await until(lambda: first.publisher.connection + second.publisher.connection >= 6, "they fight")
         assert max(first.publisher._backoff._tries, second.publisher._backoff._tries) >= 2
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 that signs itself, and its key."""
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command += ["-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run([*command, "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True)
-    return cert, key
-
-
-def with_tls(folder: Path, cert: Path, key: Path) -> tuple[Broker, int]:
-    """A broker with a third listener, which speaks TLS; and that listener's port."""
-    (port,) = free_ports(1)
-    listener = f"listener {port} 127.0.0.1\ncertfile {cert}\nkeyfile {key}\n\nallow_anonymous true"
-    return Broker(folder, replace={"allow_anonymous true": listener}), port
-
-
-async def test_over_tls_with_the_brokers_authority_messages_flow(
-    tmp_path: Path, certificate: tuple[Path, Path]
-) -> None:
-    broker, port = with_tls(tmp_path / "m", *certificate)
-    with broker:
-        house = House(broker, port=port, tls=True, ca_file=certificate[0])
-        async with listening(broker, "prices/#") as listener, running(house):
-            house.publish(100)
-            await until(lambda: listener.numbers(PRICE) == list(range(1, 101)), "all arrive")
-
-
-async def test_an_unknown_certificate_is_refused_and_said(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
-    broker, port = with_tls(tmp_path / "m", *certificate)
-    with broker:
-        async with running(House(broker, port=port, tls=True)) as house:
-            await until(lambda: "CERTIFICATE_VERIFY_FAILED" in house.publisher.figures.reason, "the reason is said")
-
-
-def test_an_unusable_ca_file_is_a_wrong_setting(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="ca_file"):
-        tls_context(BrokerSettings(tls=True, ca_file=tmp_path / "nothing.pem"))
 
 
 def test_on_uvloop_messages_flow_and_the_end_is_clean(broker: Broker) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -16,12 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import aiomqtt
+import httpx
 import pytest
 
 from bridge.access import USERS
 from bridge.errors import TickbridgeError
+from bridge.settings import Settings
 from bridge.up import broker
-from bridge.up.users import make_users
+from bridge.up.users import PAGE, make_users
+from tests.authority import Authority
 from tests.broker import binary, free_ports
 from tests.up.processes import gone
 
@@ -110,6 +114,14 @@ def answered(url: str) -> dict[str, Any]:
     return told
 
 
+def logged_in(url: str, password: str) -> dict[str, Any]:
+    """What a person who logged in is told of the broker."""
+    with httpx.Client(base_url=url, follow_redirects=True) as client:
+        assert client.post("/login?next=/api/v1/connect", data={"password": password}).status_code == 200
+        told: dict[str, Any] = client.get("/api/v1/connect").json()
+    return told
+
+
 def test_demo_shows_moving_prices_and_stops_in_time(start: Callable[..., House]) -> None:
     house = start().up()
     first = house.hear("latest/kucoin/BTC-USDT")
@@ -195,7 +207,10 @@ def test_lan_has_users_and_the_guest_may_only_read(start: Callable[..., House]) 
     assert found
     guest = ("-u", "guest", "-P", found[1])
     assert house.hear("latest/kucoin/BTC-USDT", *guest)["stale"] is False
-    assert answered(f"http://127.0.0.1:{house.page}/api/v1/connect")["mqtt"]["password"] == found[1]
+    assert answered(f"http://127.0.0.1:{house.page}/api/v1/connect") == {}, "nobody logged in"
+    password = re.search(r"log-in to the page +password (\w+)", house.told())
+    assert password
+    assert logged_in(f"http://127.0.0.1:{house.page}", password[1])["mqtt"]["password"] == found[1]
     forged = [binary("mosquitto_pub"), "-p", str(house.mqtt), "-t", "gaps/forged", "-m", "{}", "-r", *guest]
     subprocess.run(forged, timeout=10, check=False)
     nothing = [
@@ -213,7 +228,7 @@ def test_lan_has_users_and_the_guest_may_only_read(start: Callable[..., House]) 
     stranger = [binary("mosquitto_sub"), "-p", str(house.mqtt), "-t", "#", "-W", "2"]
     assert subprocess.run(stranger, capture_output=True, timeout=10, check=False).returncode != 0
     secrets = [path for path in (house.folder / "users").iterdir()]
-    assert len(secrets) == 6
+    assert {path.name for path in secrets} == {f"{name}.password" for name in (*USERS, PAGE)} | {"client-tag"}
     assert all(path.stat().st_mode & 0o077 == 0 for path in secrets)
     commands = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert not any(path.read_text().strip() in commands for path in secrets)
@@ -222,7 +237,8 @@ def test_lan_has_users_and_the_guest_may_only_read(start: Callable[..., House]) 
 async def test_on_this_machine_anybody_reads_and_nobody_without_a_password_publishes(
     start: Callable[..., House],
 ) -> None:
-    """Not even a web site, which reaches the websockets through the browser of whoever looks at it."""
+    """Not even a web site, which reaches the websockets through the browser of whoever looks at it; nor does it throw
+    the bridge off by taking the name that its connection usually has."""
     house = await asyncio.to_thread(lambda: start().up())
     assert (await asyncio.to_thread(house.hear, "latest/kucoin/BTC-USDT"))["stale"] is False
     forged = ("prices/kucoin/BTC-USDT", "latest/kucoin/BTC-USDT", "health/bridge", "tickbridge/request/backfill")
@@ -235,15 +251,16 @@ async def test_on_this_machine_anybody_reads_and_nobody_without_a_password_publi
                 return
 
     v5 = aiomqtt.ProtocolVersion.V5
+    usual = Settings().client_id("bridge")
     site = {"Origin": "https://example.org"}
     password = (house.folder / "users" / "bridge.password").read_text().strip()
     at = ("127.0.0.1", house.websocket)
     async with (
         asyncio.timeout(START_S),
-        aiomqtt.Client(*at, transport="websockets", websocket_headers=site, protocol=v5) as stranger,
+        aiomqtt.Client(*at, transport="websockets", websocket_headers=site, protocol=v5, identifier=usual) as stranger,
         aiomqtt.Client("127.0.0.1", house.mqtt, username="bridge", password=password, protocol=v5) as bridge,
     ):
-        await stranger.subscribe("#", 1)
+        await stranger.subscribe([(topic, 1) for topic in (*forged, "errors/test", "tickbridge/#")])
         for topic in forged:
             await stranger.publish(topic, "forged", qos=1)
         await bridge.publish("errors/test", "end", qos=1)
@@ -251,6 +268,7 @@ async def test_on_this_machine_anybody_reads_and_nobody_without_a_password_publi
     assert ("errors/test", b"end") in told
     assert [topic for topic, payload in told if payload == b"forged"] == []
     assert [topic for topic, _ in told if topic.startswith("tickbridge/")] == []
+    assert {json.loads(payload)["status"] for topic, payload in told if topic == "health/bridge"} == {"online"}
 
 
 def test_passwords_are_made_once(tmp_path: Path) -> None:
@@ -284,11 +302,30 @@ def test_missing_mosquitto_is_one_line_with_the_cure(tmp_path: Path, monkeypatch
         broker.find_program("mosquitto")
 
 
-def test_unreadable_history_ends_up_with_its_line(start: Callable[..., House], tmp_path: Path) -> None:
+def test_a_history_that_is_none_is_put_aside_and_all_goes_on(start: Callable[..., House], tmp_path: Path) -> None:
     folder = tmp_path / "ticks" / "demo"
     folder.mkdir(parents=True)
-    (folder / "history.sqlite").write_bytes(b"this is no database, and must not be overwritten")
-    house = start()
-    assert house.process.wait(START_S) == 2
-    assert "history.sqlite" in house.told()
-    assert (folder / "history.sqlite").read_bytes().startswith(b"this is no database")
+    (folder / "history.sqlite").write_bytes(b"this is no database, and must not be lost")
+    start().up()
+    (aside,) = folder.glob("history.sqlite.damaged-*")
+    assert aside.read_bytes().startswith(b"this is no database")
+
+
+def test_a_certificate_encrypts_page_and_broker(start: Callable[..., House], tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "authority")
+    cert, key = authority.certificate("house")
+    files = {"cert_file": cert, "key_file": key}
+    house = start("demo", [part for name, file in files.items() for part in ("--set", f"dashboard.{name}={file}")]).up()
+    trust = ssl.create_default_context(cafile=authority.ca)
+    with httpx.Client(base_url=f"https://localhost:{house.page}", verify=trust) as client:
+        told = client.get("/api/v1/connect").json()["mqtt"]
+    assert told["tls"] is True
+    found = re.search(r"MQTT over TLS +127\.0\.0\.1:(\d+)", house.told())
+    assert found
+    encrypted = ("-p", found[1], "--cafile", str(authority.ca))
+    assert house.hear("latest/kucoin/BTC-USDT", *encrypted)["stale"] is False
+    with (
+        socket.create_connection(("127.0.0.1", told["port"]), timeout=5) as line,
+        trust.wrap_socket(line, server_hostname="localhost") as wrapped,
+    ):
+        assert wrapped.version() in ("TLSv1.2", "TLSv1.3")

@@ -32,7 +32,7 @@ def test_each_service_gets_its_own_and_no_more(folder: Path) -> None:
     assert told == {
         "bridge": {"password"},
         "telegraf": {"password", "token"},
-        "dashboard": {"password", "token", "guest"},
+        "dashboard": {"password", "token", "guest", "page"},
     }
     assert (folder / "telegraf" / "token").read_text() == "may-write"
     assert (folder / "dashboard" / "token").read_text() == (folder / "grafana" / "token").read_text() == "may-read"
@@ -47,6 +47,7 @@ def test_the_broker_knows_every_password_that_was_handed_out(folder: Path) -> No
     for name in ("bridge", "dashboard", "telegraf"):
         assert (folder / name / "password").read_text() == users[name]
     assert (folder / "dashboard" / "guest").read_text() == users["guest"]
+    assert (folder / "dashboard" / "page").read_text() not in users.values()
 
 
 def test_the_second_time_changes_nothing(folder: Path) -> None:

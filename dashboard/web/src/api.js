@@ -3,8 +3,23 @@
 const WITHIN_MS = 10_000;
 const MOST_GAPS = 5_000; // of one chart
 
+const LOG_IN = 401;
+
+/** Our session ended, or there was none. */
+export class LoggedOut extends Error {
+  constructor() {
+    super("you are logged out");
+  }
+}
+
+/** The log-in, which leads back to this place. @param {{pathname: string, search: string, hash: string}} place */
+export function wayIn({ pathname, search, hash }) {
+  return `login?next=${encodeURIComponent(pathname + search + hash)}`;
+}
+
 export class Api {
   #offsetMs = 0;
+  /** Whether the dashboard wants us to log in (again). */ isLoggedOut = false;
 
   /** Milliseconds since the epoch by the server's clock, as exact as its Date header: a second. */
   nowMs() {
@@ -52,6 +67,8 @@ export class Api {
     const url = `api/v1/${path}?${new URLSearchParams(query)}`;
     const answer = await fetch(url, { signal: AbortSignal.timeout(WITHIN_MS), headers: { accept: "application/json" } });
     this.#adjust(answer.headers.get("date"));
+    this.isLoggedOut = answer.status === LOG_IN;
+    if (this.isLoggedOut) throw new LoggedOut();
     if (!answer.ok) throw new Error(await reason(answer));
     return answer.json();
   }

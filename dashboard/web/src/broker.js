@@ -77,7 +77,13 @@ export class Broker {
   }
 
   #dial() {
-    const client = mqtt.connect(this.#place.url, options(this.#place));
+    let client;
+    try {
+      client = mqtt.connect(this.#place.url, options(this.#place));
+    } catch (error) { // an https page and a broker without TLS: some browsers do not even let us try
+      this.#wait(error.message);
+      return;
+    }
     this.#client = client;
     this.#askedAt = this.#now();
     const mine = (act) => (...args) => client === this.#client && act(...args);
@@ -114,6 +120,10 @@ export class Broker {
     this.#askedAt = null;
     client.on("error", () => {}); // what a dying client still says changes nothing
     client.end(true);
+    this.#wait(reason);
+  }
+
+  #wait(reason) {
     const wait = Math.min(BACKOFF_MOST_MS, BACKOFF_FIRST_MS * 2 ** this.#attempts);
     this.#attempts = Math.min(this.#attempts + 1, 10);
     this.#retryAt = this.#now() + wait * (0.5 + Math.random() / 2);

@@ -1,6 +1,6 @@
 /** Starts the page: asks the dashboard where the broker is, and puts the parts together. */
 
-import { Api } from "./api.js";
+import { Api, LoggedOut, wayIn } from "./api.js";
 import { Chart } from "./chart.js";
 import { Detail } from "./detail.js";
 import { byId, element, mark, say } from "./dom.js";
@@ -52,12 +52,13 @@ class Application {
       sort: (column) => this.#sort(table, column), moved: () => this.screen?.want(),
     });
     const health = new HealthView({ gaps: (exchange) => this.gaps.open({ exchange, state: "unsettled" }) });
-    this.screen = new Screen({ page: this.page, table, detail: this.detail, remembered: this.remembered, health });
+    this.screen = new Screen({ api, page: this.page, table, detail: this.detail, remembered: this.remembered, health });
     const chart = new Chart(byId("chart"), {
       older: () => this.symbol.older(), settled: () => this.#settled(chart), legend: (candle, gap) => this.detail.legend(candle, gap),
     });
     this.watch = new Watch(api);
     this.symbol = new SymbolView(api, chart, () => this.page.now(), (text) => say(byId("chart-note"), text));
+    byId("leave").hidden = connect.login !== true;
     say(byId("instance"), connect.instance && connect.instance !== "tickbridge" ? String(connect.instance) : "");
   }
 
@@ -188,6 +189,10 @@ async function main() {
       new Application(api, await api.connect()).start();
       return;
     } catch (error) {
+      if (error instanceof LoggedOut) {
+        window.location.replace(wayIn(window.location));
+        return;
+      }
       console.warn("tickbridge: cannot start: %s", error);
       showNotices([{ kind: "bad", text: `The dashboard does not answer – trying again (${error.message})` }]);
     }

@@ -5,14 +5,15 @@ import { bytes, clock } from "./format.js";
 const OLD = "prices below are old";
 
 /**
- * @param {{link: object, bridge: object | null, demo: boolean, whole: object | null, refused: number}} facts
- *   `link`: the broker's {connected, since, reason, ever}; `bridge`: Feeds.bridgeAway()
- * @returns {{kind: "bad" | "demo" | "quiet", text: string}[]}
+ * @param {{link: object, bridge: object | null, demo: boolean, whole: object | null, refused: number, wayIn: string | null}} facts
+ *   `link`: the broker's {connected, since, reason, ever}; `bridge`: Feeds.bridgeAway(); `wayIn`: the log-in, when ours has ended
+ * @returns {{kind: "bad" | "warn" | "demo" | "quiet", text: string, link?: {to: string, text: string}}[]}
  */
-export function notices({ link, bridge, demo, whole, refused }) {
+export function notices({ link, bridge, demo, whole, refused, wayIn = null }) {
   const all = [];
   if (!link.connected) all.push({ kind: "bad", text: brokerAway(link) });
   else if (bridge !== null) all.push({ kind: "bad", text: bridgeAway(bridge) });
+  if (wayIn !== null) all.push({ kind: "warn", text: loggedOut(link), link: { to: wayIn, text: "Log in" } });
   if (demo) all.push({ kind: "demo", text: "Demo: simulated prices" });
   if (refused > 0) all.push({ kind: "quiet", text: `${refused} updates of further symbols are not shown: the table is full` });
   if (whole && whole.on === false) all.push({ kind: "quiet", text: wholeMarket(whole) });
@@ -24,6 +25,10 @@ export function awayWords(link, bridge) {
   if (!link.connected) return "broker away";
   if (bridge === null) return null;
   return bridge.status === "silent" ? "bridge silent" : `bridge ${bridge.status}`;
+}
+
+function loggedOut({ connected }) {
+  return `You are logged out: history, gaps and errors wait.${connected ? " Live prices go on." : ""}`;
 }
 
 function brokerAway({ since, reason, ever }) {

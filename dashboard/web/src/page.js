@@ -82,12 +82,12 @@ export class Page {
     return this.#away !== null;
   }
 
-  /** What must be said above the prices. */
-  notices() {
+  /** What must be said above the prices. @param {string | null} wayIn the log-in, when ours has ended */
+  notices(wayIn) {
     const { demo, whole_market: whole } = this.#connect;
     const bridge = this.feeds.bridgeAway(this.now());
     const facts = { link: this.broker.link, bridge, demo: demo === true, whole: whole ?? null };
-    return notices({ ...facts, refused: this.prices.refused });
+    return notices({ ...facts, refused: this.prices.refused, wayIn });
   }
 
   #linked(link) {
@@ -137,8 +137,7 @@ function listOf(value) {
   return Array.isArray(value) ? value : [];
 }
 
-function placeOf({ port, path = "/mqtt", tls, user, password }) {
-  const host = window.location.hostname.includes(":") ? `[${window.location.hostname}]` : window.location.hostname;
+function placeOf({ host = window.location.hostname, port, path = "/mqtt", tls, user, password }) {
   return { url: `${tls ? "wss" : "ws"}://${host}:${port}${path}`, user, password };
 }
 

@@ -1,5 +1,6 @@
 /** Draws the page: at most once a frame, and the slow parts once a second. */
 
+import { wayIn } from "./api.js";
 import { parted } from "./decimal.js";
 import { byId, element, mark, say } from "./dom.js";
 import { arrange } from "./order.js";
@@ -7,6 +8,7 @@ import { arrange } from "./order.js";
 const REORDER_MS = 1000;
 
 export class Screen {
+  #api;
   #page;
   #table;
   #detail;
@@ -19,8 +21,9 @@ export class Screen {
   search = "";
   /** The open row's key. */ chosen = null;
 
-  /** @param {{page: object, table: object, detail: object, remembered: object, health: object}} parts */
-  constructor({ page, table, detail, remembered, health }) {
+  /** @param {{api: object, page: object, table: object, detail: object, remembered: object, health: object}} parts */
+  constructor({ api, page, table, detail, remembered, health }) {
+    this.#api = api;
     this.#health = health;
     this.#page = page;
     this.#table = table;
@@ -89,7 +92,7 @@ export class Screen {
   }
 
   #drawNotices() {
-    const told = this.#page.notices();
+    const told = this.#page.notices(this.#api.isLoggedOut ? wayIn(window.location) : null);
     const { connected } = this.#page.broker.link;
     const [well, all] = this.#page.feeds.wellAndAll(this.#page.now());
     const isLive = connected && !this.#page.isAway && well === all;
@@ -100,11 +103,15 @@ export class Screen {
   }
 }
 
-/** @param {{kind: string, text: string}[]} told shown above all else, and read out when they change */
+/** @param {{kind: string, text: string, link?: {to: string, text: string}}[]} told shown above all else, and read out when they change */
 export function showNotices(told) {
   const place = byId("notices");
-  const texts = told.map(({ kind, text }) => `${kind} ${text}`).join("\n");
+  const texts = told.map(({ kind, text, link }) => `${kind} ${text} ${link?.to}`).join("\n");
   if (place.dataset.told === texts) return;
   place.dataset.told = texts;
-  place.replaceChildren(...told.map(({ kind, text }) => element("p", { class: kind }, text)));
+  place.replaceChildren(...told.map(({ kind, text, link }) => element("p", { class: kind }, text, ...linked(link))));
+}
+
+function linked(link) {
+  return link === undefined ? [] : [" ", element("a", { href: link.to }, link.text)];
 }

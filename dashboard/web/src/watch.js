@@ -1,5 +1,6 @@
 /** Asks the dashboard again and again how its keeping is, and shows it: cards below the feeds, trouble above the chart. */
 
+import { LoggedOut } from "./api.js";
 import { byId, element, mark, say } from "./dom.js";
 import { cards, trouble } from "./keeping.js";
 
@@ -32,7 +33,8 @@ export class Watch {
       this.#told = await this.#api.health();
     } catch (error) {
       console.warn("tickbridge: the dashboard's health: %s", error);
-      this.#told = { history: { problem: `the dashboard does not answer (${error.message})` } };
+      const problem = `the dashboard does not answer (${error.message})`;
+      this.#told = error instanceof LoggedOut ? null : { history: { problem } }; // a notice tells that one
     } finally {
       this.#busy = false;
     }
@@ -40,11 +42,10 @@ export class Watch {
   }
 
   #draw() {
-    if (this.#told === null) return;
-    const wrong = trouble(this.#told);
+    const wrong = this.#told === null ? null : trouble(this.#told);
     this.#trouble.hidden = wrong === null;
     say(this.#trouble, wrong === null ? "" : `History: ${wrong}. Live prices go on.`);
-    const shown = cards(this.#told, this.#api.nowMs());
+    const shown = this.#told === null ? [] : cards(this.#told, this.#api.nowMs());
     while (this.#list.children.length > shown.length) this.#list.lastElementChild.remove();
     shown.forEach((card, index) => show(this.#list.children[index] ?? this.#list.appendChild(made()), card));
   }

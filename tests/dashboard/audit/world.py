@@ -121,11 +121,13 @@ class World:
 
 
 @asynccontextmanager
-async def audited_world(tmp_path: Path, rate: float = 40.0, **more: object) -> AsyncIterator[World]:
+async def audited_world(
+    tmp_path: Path, rate: float = 40.0, broker: Broker | None = None, **more: object
+) -> AsyncIterator[World]:
     """Everything runs; the broker has saved the recorder's session."""
-    with Broker(tmp_path / "mosquitto") as broker:
+    with broker or Broker(tmp_path / "mosquitto") as at:
         async with Simulator(seed=5, rate=rate, invented=0, symbols=SYMBOLS) as sim:
-            world = World(sim, broker, tmp_path / "data", **more)
+            world = World(sim, at, tmp_path / "data", **more)
             try:
                 world.start_dashboard()
                 await world.stored(0)

@@ -175,8 +175,12 @@ async def test_large_messages_that_cannot_be_stored_are_bounded_by_their_bytes(
         assert store.waiting_bytes < 1_100_000
         store._writer._db.execute("PRAGMA max_page_count = 1000000")
         await until(lambda: holds(store, market), "every row is there")
+        await until(lambda: has_errors(store, 50), "every error is there")
         await until(lambda: recorder.status()["unacknowledged"] == 0 and recorder.broker == "ok", "all acknowledged")
-        assert len((await store.errors("kucoin", None, None, Span(100, 0))).rows) == 50
+
+
+async def has_errors(store: SqliteHistory, count: int) -> bool:
+    return len((await store.errors("kucoin", None, None, Span(100, 0))).rows) == count
 
 
 async def test_the_catalogue_that_the_broker_retains_is_kept(broker: Broker, tmp_path: Path) -> None:

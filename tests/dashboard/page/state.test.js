@@ -5,6 +5,7 @@ import { test } from "node:test";
 
 import { Elapsed, HEARTBEAT_MS, ageMs, provisional, receipt, silenceMs } from "../../../dashboard/web/src/age.js";
 import { Feeds } from "../../../dashboard/web/src/feeds.js";
+import { wayIn } from "../../../dashboard/web/src/api.js";
 import { awayWords, notices } from "../../../dashboard/web/src/notices.js";
 import { arrange } from "../../../dashboard/web/src/order.js";
 import { rootOf, route } from "../../../dashboard/web/src/route.js";
@@ -85,6 +86,14 @@ test("what the page must say, the gravest first", () => {
   assert.match(told[0].text, /^Broker away since 14:03:22 – prices below are old/);
   assert.equal(told[1].text, "Demo: simulated prices");
   assert.match(told[2].text, /about 3\.2 GB a day/);
+});
+
+test("who is logged out is told, with the way in, and that live prices go on", () => {
+  const facts = { bridge: null, demo: false, whole: null, refused: 0, wayIn: wayIn({ pathname: "/", search: "", hash: "#a/B-C" }) };
+  const [notice] = notices({ ...facts, link: online });
+  assert.deepEqual(notice.link, { to: "login?next=%2F%23a%2FB-C", text: "Log in" });
+  assert.match(notice.text, /^You are logged out: .* Live prices go on\.$/);
+  assert.doesNotMatch(notices({ ...facts, link: { ...online, connected: false } })[1].text, /Live prices/);
 });
 
 test("a bridge that says nothing, is offline or stopped makes prices old", () => {

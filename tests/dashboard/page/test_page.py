@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from bridge.settings import Dashboard
 from tests.broker import Broker
-from tests.page_feed import Feed, repeated
+from tests.page_feed import CannedApi, Feed, repeated
 
 pytestmark = [pytest.mark.browser, pytest.mark.real]
 Open = Callable[..., Page]
@@ -64,6 +65,14 @@ def test_a_retained_price_is_grey_until_its_exchange_speaks_live(feed: Feed, ope
     expect(line(page, "kucoin/BTC-USDT")).to_have_class("fresh chosen")
 
 
+def test_a_broker_on_another_host_is_reached_there(feed: Feed, broker: Broker, open_page: Open) -> None:
+    api = CannedApi(broker.ws_port, mqtt={"host": "localhost", "port": broker.ws_port, "tls": False})
+    api.dashboard = Dashboard(mqtt_websocket_host="localhost")
+    page = open_page(api=api)
+    feed.price("kucoin", "BTC-USDT", "1.5")
+    expect(line(page, "kucoin/BTC-USDT")).to_have_class("fresh chosen")
+
+
 def test_a_broker_that_dies_is_said_at_once_and_its_return_too(feed: Feed, broker: Broker, open_page: Open) -> None:
     page = open_page()
     feed.price("kucoin", "BTC-USDT", "1.5")
@@ -76,6 +85,16 @@ def test_a_broker_that_dies_is_said_at_once_and_its_return_too(feed: Feed, broke
     with repeated(lambda n: feed.send("latest/kucoin/BTC-USDT", b'{"price":1.6,"stale":false,"age_ms":1}', 30), 5):
         expect(line(page, "kucoin/BTC-USDT").locator(".c-price")).to_have_text("1.6")
         expect(page.locator("#notices")).not_to_contain_text("Broker away")
+
+
+def test_a_browser_that_forbids_the_connection_is_quoted_and_the_page_lives(feed: Feed, open_page: Open) -> None:
+    """As some do for an https page whose broker has no TLS."""
+    page = open_page()
+    forbid = "class Forbidden { constructor() { throw new DOMException('insecure', 'SecurityError') } }"
+    page.add_init_script(f"window.WebSocket = {forbid}")
+    page.reload()
+    expect(page.locator("#notices")).to_contain_text("(insecure) \N{EN DASH} trying again")
+    expect(page.locator("#link")).to_have_text("Broker away")
 
 
 def test_a_broker_that_hangs_is_found_out_without_any_close(feed: Feed, broker: Broker, open_page: Open) -> None:

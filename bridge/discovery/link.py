@@ -1,0 +1,150 @@
+"""The connection that keeps Home Assistant's configurations on the broker right. No will, no session.
+
+On every connect it reads back what the broker retains of ours, so that what was removed between two runs is removed,
+what a broker forgot comes again, and what is right is not written anew.
+"""
+
+import asyncio
+import logging
+import random
+from contextlib import suppress
+
+import aiomqtt
+
+from bridge.discovery.home import UNKNOWN, Home
+from bridge.discovery.shelf import Shelf
+from bridge.errors import BrokerLost
+from bridge.homeassistant.changes import changes, ours
+from bridge.homeassistant.devices import MAX_BYTES
+from bridge.mqtt.client import client, heed_cancel, keep_serving
+from bridge.settings import Broker
+from bridge.topics import Topics
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 30.0
+"""How long a broker may take to tell what it retains, or to give back what was published."""
+BIRTH_DELAY_S = (1.0, 5.0)
+"""Home Assistant has just started and is busy: everybody waits a while, and not all the same."""
+SUBSCRIBING_S = 2.0
+"""Home Assistant gathers its subscriptions for about a second before it asks for them."""
+
+
+class Link:
+    """Runs until cancelled, whatever the broker does. Raises SettingsError if the password's file cannot be read."""
+
+    def __init__(self, broker: Broker, client_id: str, names: Topics, home: Home, birth_topic: str) -> None:
+        self._broker = broker
+        self._password = broker.secret()
+        self._client_id = client_id
+        self._names = names
+        self._home = home
+        self._birth_topic = birth_topic
+        self._again = False
+        self._told = asyncio.Event()
+
+    async def run(self) -> None:
+        """A new client for every connection."""
+        await keep_serving(self._broker, self._serve, self._away)
+
+    async def _serve(self) -> None:
+        """One connection, until it breaks."""
+        shelf = Shelf(self._names.answer_root(), self._is_ours)
+        async with client(self._broker, self._client_id, self._password) as connection:
+            self._told.clear()
+            listening = asyncio.create_task(self._listen(connection, shelf))
+            keeping = asyncio.create_task(self._keep(connection, shelf))
+            try:
+                await asyncio.wait([listening, keeping], return_when=asyncio.FIRST_COMPLETED)
+                for task in (listening, keeping):
+                    if task.done():
+                        task.result()
+            finally:
+                for task in (listening, keeping):
+                    task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await asyncio.gather(listening, keeping, return_exceptions=True)
+
+    async def _listen(self, connection: aiomqtt.Client, shelf: Shelf) -> None:
+        async for message in connection.messages:
+            topic = str(message.topic)
+            if topic == self._birth_topic:
+                if bytes(message.payload) == b"online" and not message.retain:
+                    self._born()
+            elif shelf.take(message):
+                self._told.set()
+            elif not message.retain and self._home.ids.name(topic) is not None:
+                shelf.topics[topic] = bytes(message.payload)
+            heed_cancel()
+
+    async def _keep(self, connection: aiomqtt.Client, shelf: Shelf) -> None:
+        sensors = self._names.sensors("+")
+        await shelf.ask(connection, [self._home.ids.filter(), sensors, self._birth_topic])
+        await self._until_told()
+        await connection.unsubscribe(sensors)
+        for topic in self._home.sensor_topics():
+            if shelf.topics.get(topic) != UNKNOWN:
+                await connection.publish(topic, UNKNOWN, qos=1, retain=True)
+                self._home.hurry()
+        while True:
+            self._home.changed.clear()
+            again, self._again = self._again, False
+            await self._publish(connection, shelf, again=again)
+            await self._home.changed.wait()
+
+    async def _publish(self, connection: aiomqtt.Client, shelf: Shelf, *, again: bool) -> None:
+        """What differs from what the broker has, or all of it. Raises BrokerLost if it does not arrive there."""
+        wanted = self._home.wanted
+        todo = [one for one in changes(ours(self._home.ids, shelf.topics), wanted, again=again) if self._fits(*one)]
+        self._told.clear()
+        for topic, payload in todo:
+            await connection.publish(topic, payload, qos=1, retain=True)
+            log.info("Home Assistant: %s %s", topic, "is written" if payload else "is removed")
+        await shelf.ask_again(connection)
+        await self._until_told()
+        refused = [topic for topic, payload in dict(todo).items() if shelf.topics.get(topic, b"") != payload]
+        if refused:
+            raise BrokerLost(f"the broker does not let us publish {refused[0]}: see its access list")
+        self._back()
+        if todo:
+            asyncio.get_running_loop().call_later(SUBSCRIBING_S, self._home.hurry)
+
+    async def _until_told(self) -> None:
+        """Raises BrokerLost for a broker that does not give back what was published."""
+        try:
+            async with asyncio.timeout(LOOK_S):
+                await self._told.wait()
+        except TimeoutError as error:
+            raise BrokerLost(
+                f"the broker does not give back what we publish under {self._names.answer_root()}"
+            ) from error
+
+    def _born(self) -> None:
+        """Home Assistant is there: its states now, for it has subscribed already; its devices a little later."""
+        self._home.hurry()
+        delay_s = random.uniform(*BIRTH_DELAY_S)
+        asyncio.get_running_loop().call_later(delay_s, self._all_again)
+
+    def _all_again(self) -> None:
+        self._again = True
+        self._home.changed.set()
+
+    def _is_ours(self, topic: str) -> bool:
+        return self._home.ids.name(topic) is not None or topic in self._home.sensor_topics()
+
+    def _fits(self, topic: str, payload: bytes) -> bool:
+        if len(payload) <= MAX_BYTES:
+            return True
+        self._away(f"{topic} has {len(payload)} bytes, more than a broker takes: choose fewer symbols")
+        return False
+
+    def _away(self, trouble: str) -> None:
+        """Said once per trouble, not per try."""
+        if trouble != self._home.trouble:
+            log.warning("Home Assistant's devices cannot be told: %s", trouble)
+        self._home.trouble = trouble
+
+    def _back(self) -> None:
+        if self._home.trouble:
+            log.info("Home Assistant's devices are told again")
+        self._home.trouble = ""

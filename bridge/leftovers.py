@@ -1,0 +1,101 @@
+"""Which retained topics are ours and wanted no more, by the present settings. Pure.
+
+Ours are only topics of exchanges that Tickbridge knows, below our prefix, and devices of our instance that say so:
+`sensors/kitchen` is somebody else's. What an exchange of another bridge tells at this moment is left alone.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from msgspec import Struct
+
+from bridge.exchanges import EXCHANGES
+from bridge.homeassistant.changes import ours
+from bridge.homeassistant.ids import BRIDGE, Ids
+from bridge.settings import ExchangeSettings, Settings
+from bridge.topics import Topics
+
+ROOTS = ("latest", "forming", "stats", "sensors", "display", "health", "catalogue")
+OF_A_SYMBOL = {"latest": 3, "stats": 3, "forming": 4, "sensors": 3, "display": 3}
+"""Levels of a symbol's topic."""
+NEVER_RETAINED = ("sensors", "display")
+
+
+class Leftover(Struct, frozen=True):
+    """A topic and why it is wanted no more. `busy`: another bridge seems to use it, so it is left alone."""
+
+    topic: str
+    why: str
+    busy: bool = False
+
+
+def filters(settings: Settings) -> list[str]:
+    """What to look at."""
+    names = Topics(settings.prefix)
+    return [_ids(settings).filter(), *(f"{names.prefix}{root}/#" for root in ROOTS)]
+
+
+def leftovers(retained: Mapping[str, bytes], settings: Settings) -> list[Leftover]:
+    """In the order of the topics."""
+    found = [*_devices(retained, settings), *_topics(retained, settings)]
+    return sorted(found, key=lambda one: one.topic)
+
+
+def _ids(settings: Settings) -> Ids:
+    return Ids(settings.instance, settings.shard, settings.homeassistant.discovery_root)
+
+
+def _exchanges(settings: Settings) -> dict[str, ExchangeSettings]:
+    known = {name: getattr(settings.exchanges, name) for name in EXCHANGES}
+    return {name: one for name, one in known.items() if one.enabled}
+
+
+def _devices(retained: Mapping[str, bytes], settings: Settings) -> Iterator[Leftover]:
+    ids = _ids(settings)
+    wanted = {BRIDGE, *_exchanges(settings)} if settings.homeassistant.enabled else set()
+    for topic in ours(ids, retained):
+        if ids.name(topic) not in wanted:
+            off = "homeassistant.enabled = false" if not wanted else "the exchange is off"
+            yield Leftover(topic, off)
+
+
+def _topics(retained: Mapping[str, bytes], settings: Settings) -> Iterator[Leftover]:
+    names = Topics(settings.prefix, settings.shard)
+    enabled = _exchanges(settings)
+    for topic in retained:
+        if not topic.startswith(names.prefix):
+            continue
+        root, *rest = topic.removeprefix(names.prefix).split("/")
+        if root not in ROOTS or not rest or rest[0] not in (*EXCHANGES, BRIDGE):
+            continue
+        why = _whole(names, root, rest, settings) if _is_whole(root, rest) else _single(root, rest, settings)
+        if why is not None:
+            busy = rest[0] not in (*enabled, BRIDGE) and names.health(rest[0]) in retained
+            yield Leftover(topic, why, busy)
+
+
+def _is_whole(root: str, rest: Sequence[str]) -> bool:
+    """Whether it tells of a whole exchange, perhaps of one part of the work."""
+    return root in ("sensors", "health", "catalogue") and (len(rest) == 1 or (len(rest) == 2 and rest[1].isdigit()))
+
+
+def _whole(names: Topics, root: str, rest: Sequence[str], settings: Settings) -> str | None:
+    """Why a topic of an exchange or the bridge is not wanted; None also for those of another part of the work."""
+    exchange = rest[0]
+    made = {"sensors": names.sensors, "health": names.health, "catalogue": names.catalogue}[root](exchange)
+    if made != f"{names.prefix}{root}/{'/'.join(rest)}":
+        return None
+    if root == "sensors" and not settings.homeassistant.enabled:
+        return "homeassistant.enabled = false"
+    return None if exchange in (BRIDGE, *_exchanges(settings)) else "the exchange is off"
+
+
+def _single(root: str, rest: Sequence[str], settings: Settings) -> str | None:
+    """Why a symbol's topic is not wanted. Of work that is split nobody can tell whose a symbol is."""
+    if settings.shard or OF_A_SYMBOL.get(root) != len(rest) + 1 or rest[0] == BRIDGE:
+        return None
+    if root in NEVER_RETAINED:
+        return "nothing is retained there"
+    one = _exchanges(settings).get(rest[0])
+    if one is None:
+        return "the exchange is off"
+    return None if one.whole_market or rest[1] in one.symbols else "the symbol is not subscribed"
