@@ -6,6 +6,7 @@ One story in the order of the file: what comes later stands on what came before.
 import json
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -15,15 +16,29 @@ from typing import Any
 
 import pytest
 
+from bridge.clock import kernel_synchronised
 from tests.broker import wait_until
-from tests.pi.machine import Machine, Network, parts
+from tests.pi.machine import CLOCK_IS_RIGHT, Machine, Network, parts
 from tests.pi.outside import Visitor, subscribe
-from tests.pi.site import Site, audit, bundle, simulator
+from tests.pi.site import Site, audit, bundle, changed_bundle, simulator
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(500)]
 PROFILES = ["full", "embedded"]
 BACK_S = 90.0
 OURS = ("tickbridge-bridge", "tickbridge-dashboard")
+LEDGER = "bridge/ledger/schema.py"
+BETTER = [("bridge/__init__.py", '"0.1.0"', '"0.1.1"')]
+NEW_DATA = [
+    *BETTER,
+    (LEDGER, "elif version != VERSION:", "elif version > 2:"),
+    (LEDGER, "db.execute(ADDED)", 'db.execute(ADDED); db.execute("PRAGMA user_version=2")'),
+]
+BROKEN = [("bridge/app.py", "return uvloop.run(_main(settings, reload))", 'raise RuntimeError("a broken release")')]
+FAKETIME = """[Service]
+Environment=LD_PRELOAD=/usr/$LIB/faketime/libfaketime.so.1
+Environment=FAKETIME_TIMESTAMP_FILE=/etc/faketime FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1
+"""
+"""The bridge's clock alone is wrong: a container cannot have another clock than its machine."""
 
 
 @dataclass
@@ -142,3 +157,89 @@ def prices(visitor: Visitor, token: str, since_ns: int = 0) -> Any:
 
 def failed(machine: Machine) -> str:
     return machine.ssh("systemctl --failed --no-pager; sudo journalctl --no-pager -p warning -n 40").stdout
+
+
+def test_a_power_cut_under_load_heals_itself_and_the_audit_tells_the_truth(home: Home) -> None:
+    cut_ns = time.time_ns()
+    for machine in home.machines.values():
+        machine.kill()
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(Machine.boot, home.machines.values()))
+    for profile, machine in home.machines.items():
+        wait_until(lambda m=machine: healthy(m), BACK_S, lambda m=machine: failed(m))
+        wait_until(lambda m=machine: explained(audit(m)), BACK_S, lambda m=machine: str(audit(m)))
+        found = home.visitor(profile).api("/api/v1/gaps?limit=50", home.token(profile))["rows"]
+        assert any(gap["from_ns"] <= cut_ns <= (gap.get("to_ns") or 2**63) for gap in found), found
+
+
+def explained(report: dict[str, Any]) -> bool:
+    """Nothing is missing, or a gap says of all that is missing why it cannot come back."""
+    return all(finding["fate"] not in ("missing", "late") for finding in report.get("findings", []))
+
+
+def release(machine: Machine) -> str:
+    return machine.ssh("readlink /opt/tickbridge/current").stdout.strip().rpartition("/")[2]
+
+
+def test_an_upgrade_and_the_way_back_keep_data_and_settings(home: Home) -> None:
+    first = {name: release(machine) for name, machine in home.machines.items()}
+    changed_bundle(home.made, "0.1.0-better", BETTER)
+    played = home.site.play("upgrade.yml")
+    assert played.code == 0, played.output[-5000:]
+    for machine in home.machines.values():
+        assert release(machine) == "0.1.0-better"
+        assert "0.1.1" in machine.ssh("sudo tickbridge healthy").stdout
+    played = home.site.play("rollback.yml")
+    assert played.code == 0, played.output[-5000:]
+    assert {name: release(machine) for name, machine in home.machines.items()} == first
+    for profile, machine in home.machines.items():
+        wait_until(lambda m=machine: explained(audit(m)), BACK_S, lambda m=machine: str(audit(m)))
+        assert prices(home.visitor(profile), home.token(profile))
+
+
+def test_back_to_a_release_that_cannot_read_newer_data_is_refused_and_undone(home: Home) -> None:
+    changed_bundle(home.made, "0.1.0-newdata", NEW_DATA)
+    assert home.site.play("upgrade.yml").code == 0
+    played = home.site.play("rollback.yml", "-e", "base_health_timeout_s=15")
+    assert played.code != 0
+    assert "newer Tickbridge" in played.output, played.output[-5000:]
+    for machine in home.machines.values():
+        assert release(machine) == "0.1.0-newdata"
+        assert healthy(machine), failed(machine)
+        assert len(machine.ssh("ls /opt/tickbridge/releases").stdout.split()) == 2
+
+
+def test_a_release_that_does_not_work_is_rolled_back_by_itself_and_says_why(home: Home) -> None:
+    changed_bundle(home.made, "0.1.0-broken", BROKEN)
+    played = home.site.play("upgrade.yml", "-e", "base_health_timeout_s=15")
+    assert played.code != 0
+    assert "a broken release" in played.output, played.output[-5000:]
+    for machine in home.machines.values():
+        assert release(machine) == "0.1.0-newdata"
+        assert healthy(machine), failed(machine)
+
+
+def test_a_clock_that_is_wrong_at_the_start_and_corrected_later_spoils_no_row(home: Home) -> None:
+    if kernel_synchronised() is not False:
+        pytest.skip("this machine's own clock is synchronised, and a container has no other")
+    machine, visitor, token = home.machines["embedded"], home.visitor("embedded"), home.token("embedded")
+    machine.kill()
+    machine.write("etc/systemd/system/tickbridge-bridge.service.d/clock.conf", FAKETIME)
+    machine.write("etc/faketime", "-400d\n")
+    machine.write(CLOCK_IS_RIGHT, "")
+    machine.boot()
+    wait_until(lambda: clock(visitor, token) == "unsynced", BACK_S, lambda: failed(machine))
+    corrected_ns = time.time_ns()
+    machine.ssh(
+        "echo +0 | sudo tee /etc/faketime && sudo mkdir -p /run/systemd/timesync && "
+        "sudo touch /run/systemd/timesync/synchronized"
+    )
+    wait_until(lambda: prices(visitor, token, corrected_ns) != [], BACK_S, lambda: failed(machine))
+    wait_until(lambda: explained(audit(machine)), BACK_S, lambda: str(audit(machine)))
+    year_ago_ns = corrected_ns - 300 * 86_400 * 10**9
+    assert visitor.api(f"/api/v1/history/kucoin/BTC-USDT?from=0&to={year_ago_ns}&limit=5", token)["rows"] == []
+    assert any(gap["cause"] == "clock" for gap in visitor.api("/api/v1/gaps?limit=50", token)["rows"])
+
+
+def clock(visitor: Visitor, token: str) -> str:
+    return str(visitor.api("/api/v1/health", token)["bridge"].get("clock", ""))
