@@ -15,6 +15,8 @@ from bridge.brokerfiles import AclValues, BrokerValues, Tls, render, render_acl
 START_S = 10.0
 ANYTHING = "topic readwrite #\ntopic readwrite $SYS/#\n"
 """The access list of a broker without users."""
+ANYBODY = {"allow_anonymous false": "allow_anonymous true"}
+"""What such a broker has in place of our own line."""
 PASSWORDS = {
     "bridge": "bridge-secret",
     "dashboard": "dashboard-secret",
@@ -46,8 +48,7 @@ def free_ports(count: int) -> list[int]:
 
 
 class Broker:
-    """`with_users`: everyone of PASSWORDS and our access list, and with `anonymous` also who has no name; else anybody
-    may do anything.
+    """`with_users`: everyone of PASSWORDS and our access list; else anybody may do anything.
 
     `replace` changes lines of the configuration (`{"autosave_interval 30": "autosave_interval 1"}`); `acl` stands in
     for our access list, `passwords` for those. With
@@ -61,7 +62,6 @@ class Broker:
         folder: Path,
         *,
         with_users: bool = False,
-        anonymous: bool = False,
         prefix: str = "",
         acl: str | None = None,
         passwords: Mapping[str, str] = PASSWORDS,
@@ -70,7 +70,6 @@ class Broker:
     ) -> None:
         self.folder = folder
         self.with_users = with_users
-        self._anonymous = anonymous
         self._passwords = passwords
         self._tls = tls
         self.port, self.ws_port = free_ports(2)
@@ -176,11 +175,11 @@ class Broker:
                 system_user=getpass.getuser(),
                 password_file=self.folder / "passwords",
                 acl_file=self.folder / "acl",
-                anonymous=self._anonymous or not self.with_users,
                 tls=self._tls,
             )
         )
-        for old, new in self.replace.items():
+        open_door = {} if self.with_users else ANYBODY
+        for old, new in (open_door | self.replace).items():
             assert old in text, f"{old!r} is not in mosquitto.conf"
             text = text.replace(old, new)
         (self.folder / "mosquitto.conf").write_text(text)

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 
 from bridge.brokerfiles import AclValues, BrokerValues, render, render_acl
-from tests.broker import ANYTHING, PASSWORDS, free_ports, listens, private
+from tests.broker import ANYBODY, ANYTHING, PASSWORDS, free_ports, listens, private
 from tests.engine import START_S, Part
 
 TELEGRAF_CONF = Path(__file__).parents[1] / "telegraf" / "telegraf.conf"
@@ -93,9 +93,11 @@ class Mosquitto(Part):
             system_user=getpass.getuser(),
             password_file=inside / "passwords",
             acl_file=inside / "acl",
-            anonymous=not self.with_users,
         )
-        (config / "mosquitto.conf").write_text(render(values))
+        text = render(values)
+        for old, new in ({} if self.with_users else ANYBODY).items():
+            text = text.replace(old, new)
+        (config / "mosquitto.conf").write_text(text)
         private(config / "plain", "".join(f"{name}:{secret}\n" for name, secret in PASSWORDS.items()))
         private(config / "acl", render_acl(AclValues()) if self.with_users else ANYTHING)
 

@@ -11,7 +11,7 @@ import aiomqtt
 import pytest
 from paho.mqtt.client import topic_matches_sub
 
-from bridge.access import ACCESS, ANONYMOUS, ROOTS, STORED, USERS
+from bridge.access import ACCESS, ROOTS, STORED, USERS
 from bridge.brokerfiles import AclValues, folder, render_acl
 from bridge.topics import REQUESTS, STATE_ROOTS, STREAM_ROOTS, Topics
 from tests.broker import PASSWORDS, Broker
@@ -58,7 +58,7 @@ class Names:
 def grants(text: str) -> dict[str, dict[str, str]]:
     """An access list as users with their patterns."""
     told: dict[str, dict[str, str]] = {}
-    role = ANONYMOUS
+    role = ""
     for line in text.splitlines():
         word, _, rest = line.partition(" ")
         if word == "user":
@@ -84,7 +84,7 @@ def test_everyone_in_the_table_has_a_name_and_a_password() -> None:
 
 def test_everything_that_is_published_is_read_by_those_who_read_everything() -> None:
     assert {*STREAM_ROOTS, *STATE_ROOTS} <= set(ROOTS)
-    for role in ("dashboard", "homeassistant", "operator", "guest", ANONYMOUS):
+    for role in ("dashboard", "homeassistant", "operator", "guest"):
         assert {f"${{prefix}}{root}/#" for root in ROOTS} <= set(ACCESS[role])
 
 
@@ -96,13 +96,12 @@ def test_telegraf_reads_what_its_configuration_stores() -> None:
 
 def table() -> str:
     """The table of docs/security.md: topics with the same rights share a row."""
-    roles = (*USERS, ANONYMOUS)
     groups: dict[tuple[str, ...], list[str]] = {}
-    for pattern in dict.fromkeys(pattern for role in roles for pattern in ACCESS[role]):
-        rights = tuple(CELLS[ACCESS[role].get(pattern)] for role in roles)
+    for pattern in dict.fromkeys(pattern for role in USERS for pattern in ACCESS[role]):
+        rights = tuple(CELLS[ACCESS[role].get(pattern)] for role in USERS)
         groups.setdefault(rights, []).append(f"`{Names('', 'homeassistant').fill(pattern)}`")
-    heads = [f"`{role}`" if role in USERS else role for role in roles]
-    rows = [["topics", *heads], ["---"] * (len(roles) + 1)]
+    heads = [f"`{role}`" for role in USERS]
+    rows = [["topics", *heads], ["---"] * (len(USERS) + 1)]
     rows += [[", ".join(patterns), *rights] for rights, patterns in groups.items()]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
@@ -126,7 +125,7 @@ async def everyone(broker: Broker, stack: AsyncExitStack) -> dict[str, aiomqtt.C
     """The witness, who may do anything, and each of the others, all connected."""
     clients = {}
     for role in (WITNESS, *ACCESS):
-        user, password = (None, None) if role == ANONYMOUS else broker.credentials(role)
+        user, password = broker.credentials(role)
         one = aiomqtt.Client(
             broker.host, broker.port, username=user, password=password, protocol=aiomqtt.ProtocolVersion.V5
         )
@@ -176,9 +175,7 @@ async def test_each_user_hears_and_says_what_the_table_allows_and_nothing_else(
     topics = names.topics_to_try()
     acl = render_acl(AclValues(prefix=prefix, discovery=discovery, birth=names.birth))
     acl += f"\nuser {WITNESS}\ntopic readwrite #\ntopic read $SYS/#\n"
-    broker = Broker(
-        tmp_path / "m", with_users=True, anonymous=True, acl=acl, passwords={**PASSWORDS, WITNESS: "sees-all"}
-    )
+    broker = Broker(tmp_path / "m", with_users=True, acl=acl, passwords={**PASSWORDS, WITNESS: "sees-all"})
     async with AsyncExitStack() as stack, asyncio.timeout(30):
         stack.enter_context(broker)
         clients = await everyone(broker, stack)

@@ -53,8 +53,6 @@ def prepare(plan: Plan) -> Path:
         password_file=folder / PASSWORDS,
         acl_file=folder / ACL,
         tls=_tls(plan),
-        # whoever has an account on this machine may read prices; so may a web site, through the browser
-        anonymous=not plan.lan,
     )
     _write(folder / CONFIG, render(values))
     return folder / CONFIG

@@ -18,7 +18,7 @@ from bridge.up import plan as plans
 from bridge.up.broker import find_program, prepare
 from bridge.up.child import Child
 from bridge.up.folder import FolderLock, make_writable
-from bridge.up.plan import EVERYWHERE, LOOPBACK, Guest, Plan, Ports
+from bridge.up.plan import EVERYWHERE, GUEST, LOOPBACK, Plan, Ports
 from bridge.up.ports import choose, lan_address
 from bridge.up.supervisor import Supervisor
 from bridge.up.users import PAGE, PLACE, Users, make_users
@@ -95,8 +95,7 @@ def _with_users(plan: Plan) -> Plan:
         (plan.data_dir / RECORDER_SESSION).unlink(missing_ok=True)
     users = make_users(folder)
     secrets = {name: users.file(name) for name in ("bridge", "dashboard", PAGE)}
-    plan = replace(plan, secrets=secrets, tag=users.tag)
-    return replace(plan, guest=Guest("guest", users.password("guest")) if plan.lan else None)
+    return replace(plan, secrets=secrets, tag=users.tag, guest=users.password(GUEST))
 
 
 async def _live(plan: Plan) -> int:

@@ -1,7 +1,7 @@
 """What `up` says when everything runs: where the page is, and how other programs get the prices. Pure."""
 
 from bridge.topics import Topics
-from bridge.up.plan import LOOPBACK, Plan
+from bridge.up.plan import GUEST, LOOPBACK, Plan
 
 
 def welcome(plan: Plan, lan_address: str | None, page_password: str | None = None) -> str:
@@ -16,8 +16,7 @@ def welcome(plan: Plan, lan_address: str | None, page_password: str | None = Non
     rows.append(("MQTT", f"{host}:{plan.ports.mqtt}   (websockets: {plan.ports.websocket})"))
     if plan.ports.mqtts:
         rows.append(("MQTT over TLS", f"{host}:{plan.ports.mqtts}"))
-    if plan.guest:
-        rows.append(("for other clients", f"user {plan.guest.user}, password {plan.guest.password}   (may only read)"))
+    rows.append(("for other clients", f"user {GUEST}, password {plan.guest}   (may only read)"))
     rows += [("Try", _try(plan)), ("Data", str(plan.data_dir)), ("Stop", "Ctrl-C")]
     title = "Tickbridge demo: invented prices, no network" if plan.demo else "Tickbridge is up"
     width = max(len(name) for name, _ in rows)
@@ -26,9 +25,8 @@ def welcome(plan: Plan, lan_address: str | None, page_password: str | None = Non
 
 
 def _try(plan: Plan) -> str:
-    user = f" -u {plan.guest.user} -P {plan.guest.password}" if plan.guest else ""
     topic = Topics(plan.settings.prefix).latest("kucoin", "BTC-USDT")
-    return f"mosquitto_sub -p {plan.ports.mqtt}{user} -t {topic} -v"
+    return f"mosquitto_sub -p {plan.ports.mqtt} -u {GUEST} -P {plan.guest} -t {topic} -v"
 
 
 def moved(wished: dict[str, int], found: dict[str, int]) -> list[str]:
