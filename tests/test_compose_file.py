@@ -58,27 +58,31 @@ def test_our_image_does_not_run_as_root() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bind", "chosen", "login"),
+    ("bind", "given", "login"),
     [
-        (None, None, "off"),
-        ("127.0.0.1", None, "off"),
-        ("[::1]", None, "off"),
-        ("0.0.0.0", None, "on"),
-        ("192.168.1.7", None, "on"),
-        ("0.0.0.0", "off", "off"),
-        ("127.0.0.1", "on", "on"),
+        (None, {}, "off"),
+        ("127.0.0.1", {}, "off"),
+        ("[::1]", {}, "off"),
+        ("0.0.0.0", {}, "on"),
+        ("192.168.1.7", {}, "on"),
+        ("0.0.0.0", {"LOGIN": "off"}, "off"),
+        ("127.0.0.1", {"LOGIN": "on"}, "on"),
+        ("127.0.0.1", {"TRUSTED_PROXIES": "", "HOSTS": ""}, "off"),
+        (None, {"TRUSTED_PROXIES": "172.16.0.0/12"}, "on"),
+        ("127.0.0.1", {"HOSTS": "prices.example.org"}, "on"),
+        ("127.0.0.1", {"HOSTS": "prices.example.org", "LOGIN": "off"}, "off"),
     ],
 )
 def test_the_page_asks_for_a_log_in_where_others_can_reach_it(
-    tmp_path: Path, bind: str | None, chosen: str | None, login: str
+    tmp_path: Path, bind: str | None, given: dict[str, str], login: str
 ) -> None:
     """The very script that starts the container, with a program in place of ours that tells what it was given."""
     script = (ROOT / "compose" / "dashboard").read_text(encoding="utf-8").replace("/keys/", f"{tmp_path}/")
     (tmp_path / "guest").write_text("may-read")
     (tmp_path / "tickbridge").write_text('#!/bin/sh\nprintf "%s " "$@"; env\n')
     (tmp_path / "tickbridge").chmod(0o755)
-    given = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "BIND": bind, "TICKBRIDGE_DASHBOARD__LOGIN": chosen}
-    environment = {name: value for name, value in given.items() if value is not None}
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"} | ({} if bind is None else {"BIND": bind})
+    environment |= {f"TICKBRIDGE_DASHBOARD__{name}": value for name, value in given.items()}
     told = subprocess.run(
         ["sh", "-c", script], env=environment, check=True, capture_output=True, text=True, timeout=10
     ).stdout
