@@ -13,15 +13,24 @@ def welcome(plan: Plan, lan_address: str | None, page_password: str | None = Non
     if page_password:
         rows.append(("log-in to the page", f"password {page_password}"))
     host = lan_address if plan.lan and lan_address else LOOPBACK
-    rows.append(("MQTT", f"{host}:{plan.ports.mqtt}   (websockets: {plan.ports.websocket})"))
-    if plan.ports.mqtts:
-        rows.append(("MQTT over TLS", f"{host}:{plan.ports.mqtts}"))
+    rows += _broker(plan, host)
     rows.append(("for other clients", f"user {GUEST}, password {plan.guest}   (may only read)"))
     rows += [("Try", _try(plan)), ("Data", str(plan.data_dir)), ("Stop", "Ctrl-C")]
     title = "Tickbridge demo: invented prices, no network" if plan.demo else "Tickbridge is up"
     width = max(len(name) for name, _ in rows)
     lines = [f"  {name:<{width}}  {text}" for name, text in rows]
     return "\n".join(["", f"  {title}", "", *lines, ""])
+
+
+def _broker(plan: Plan, host: str) -> list[tuple[str, str]]:
+    """With TLS the port without is on this machine only."""
+    websockets = f"   (websockets: {plan.ports.websocket})"
+    if not plan.ports.mqtts:
+        return [("MQTT", f"{host}:{plan.ports.mqtt}{websockets}")]
+    return [
+        ("MQTT over TLS", f"{host}:{plan.ports.mqtts}{websockets}"),
+        ("MQTT", f"{LOOPBACK}:{plan.ports.mqtt}   (this machine only)"),
+    ]
 
 
 def _try(plan: Plan) -> str:
