@@ -4,14 +4,14 @@ from bridge.topics import Topics
 from bridge.up.plan import GUEST, LOOPBACK, Plan
 
 
-def welcome(plan: Plan, lan_address: str | None, page_password: str | None = None) -> str:
-    """The block of lines for a person at a terminal; the password only if it was made for it."""
+def welcome(plan: Plan, lan_address: str | None, log_in: str | None = None) -> str:
+    """The block of lines for a person; `log_in`: the password that was made for the page, or where it is."""
     scheme = plan.settings.dashboard.scheme
     rows = [("Page", f"{scheme}://{LOOPBACK}:{plan.ports.page}")]
     if plan.lan and lan_address:
         rows.append(("on your network", f"{scheme}://{lan_address}:{plan.ports.page}"))
-    if page_password:
-        rows.append(("log-in to the page", f"password {page_password}"))
+    if log_in:
+        rows.append(("log-in to the page", f"password {log_in}"))
     host = lan_address if plan.lan and lan_address else LOOPBACK
     rows += _broker(plan, host)
     rows.append(("for other clients", f"user {GUEST}, password {plan.guest}   (may only read)"))

@@ -1,5 +1,6 @@
 """What the page of `up` is told, and what a person is told of it."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from bridge.settings import Dashboard, Settings
 from bridge.up.broker import prepare
+from bridge.up.house import log_in
 from bridge.up.plan import Plan, Ports, dashboard, page_password
 from bridge.up.welcome import welcome
 
@@ -49,6 +51,16 @@ def test_an_https_page_is_sent_to_encrypted_websockets() -> None:
     assert "192.168.1.7:1883" not in told
     assert dashboard(plan()).environment["TICKBRIDGE_DASHBOARD__MQTT_WEBSOCKET_TLS"] == "false"
     assert "192.168.1.7:1883" in welcome(plan(lan=True), "192.168.1.7")
+
+
+def test_the_pages_password_is_shown_on_a_terminal_only(tmp_path: Path) -> None:
+    file = tmp_path / "page.password"
+    file.write_text("may-look\n")
+    ends = os.openpty()
+    with open(ends[0], "rb"), open(ends[1], "w") as terminal:
+        assert log_in(file, terminal) == "may-look"
+    with (tmp_path / "log").open("w") as log:
+        assert log_in(file, log) == f"in {file}"
 
 
 @pytest.mark.real
