@@ -166,6 +166,32 @@ async def written(clients: dict[str, aiomqtt.Client], topics: list[str]) -> Hear
     return {(role, topic) for role, topic in heard if role in ACCESS and topic in topics}
 
 
+async def bequeathed(broker: Broker, witness: aiomqtt.Client, topics: list[str]) -> Heard:
+    """What the witness hears of what each leaves as its will: (role, topic)."""
+    heard: Heard = set()
+    for role in ACCESS:
+        for topic in topics:
+            await die(broker, role, topic, role)
+    await die(broker, WITNESS, "end", "end of wills")
+    await until_told(witness.messages, b"end of wills", lambda topic, role: heard.add((role, topic)))
+    return {(role, topic) for role, topic in heard if role in ACCESS and topic in topics}
+
+
+async def die(broker: Broker, role: str, topic: str, will: str) -> None:
+    """Connect, and be gone without a word, which no client library does: by MQTT 3.1.1 itself."""
+    user, password = broker.credentials(role)
+    texts = ("", topic, will, str(user), str(password))
+    payload = b"".join(len(text.encode()).to_bytes(2) + text.encode() for text in texts)
+    user_password_will_qos1_clean = 0b1100_1110
+    body = b"\x00\x04MQTT\x04" + bytes([user_password_will_qos1_clean]) + (60).to_bytes(2) + payload
+    length = bytes([len(body)] if len(body) < 128 else [len(body) % 128 + 128, len(body) // 128])
+    reader, writer = await asyncio.open_connection(broker.host, broker.port)
+    writer.write(b"\x10" + length + body)
+    await reader.read(4)  # let in or not, the broker has decided
+    writer.close()
+    await writer.wait_closed()
+
+
 @pytest.mark.real
 @pytest.mark.parametrize(("prefix", "discovery"), [("", "homeassistant"), ("home/pi", "ha/found")])
 async def test_each_user_hears_and_says_what_the_table_allows_and_nothing_else(
@@ -181,11 +207,14 @@ async def test_each_user_hears_and_says_what_the_table_allows_and_nothing_else(
         clients = await everyone(broker, stack)
         heard = await read(names, clients, topics)
         said = await written(clients, topics)
+        left = await bequeathed(broker, clients[WITNESS], topics)
     ours = [topic for topic in topics if not topic.startswith("$SYS")]
     readable = {(role, topic) for role in ACCESS for topic in topics if names.may(role, topic, "read")}
     readable |= {(WITNESS, topic) for topic in ours}
     assert heard["retained"] == readable
     assert heard["live"] == readable
-    assert said == {(role, topic) for role in ACCESS for topic in topics if names.may(role, topic, "write")}
+    writable = {(role, topic) for role in ACCESS for topic in topics if names.may(role, topic, "write")}
+    assert said == writable
+    assert left == writable, "a will is no way around"
     foreign = [(role, topic) for kind in heard.keys() - {"retained", "live"} for role, topic in heard[kind]]
     assert {role for role, _ in foreign} == {WITNESS}, "only the witness may see the broker's own figures"
