@@ -45,8 +45,7 @@ def free_ports(count: int) -> list[int]:
 
 
 class Broker:
-    """`with_users`: everyone of PASSWORDS and our access list, and with `anonymous` also who has no name; else anybody
-    may do anything.
+    """`with_users`: everyone of PASSWORDS and our access list; else anybody may do anything.
 
     `replace` changes lines of the configuration (`{"autosave_interval 30": "autosave_interval 1"}`); `acl` stands in
     for our access list, `passwords` for those. With
@@ -60,7 +59,6 @@ class Broker:
         folder: Path,
         *,
         with_users: bool = False,
-        anonymous: bool = False,
         prefix: str = "",
         acl: str | None = None,
         passwords: Mapping[str, str] = PASSWORDS,
@@ -69,7 +67,6 @@ class Broker:
     ) -> None:
         self.folder = folder
         self.with_users = with_users
-        self._anonymous = anonymous
         self._passwords = passwords
         self._tls = tls
         self.port, self.ws_port = free_ports(2)
@@ -175,12 +172,11 @@ class Broker:
                 system_user=getpass.getuser(),
                 password_file=self.folder / "passwords",
                 acl_file=self.folder / "acl",
-                anonymous=self._anonymous or not self.with_users,
                 tls=self._tls,
             )
         )
         if not self.with_users:
-            text = without_access_list(text)
+            text = open_to_all(text)
         for old, new in self.replace.items():
             assert old in text, f"{old!r} is not in mosquitto.conf"
             text = text.replace(old, new)
@@ -193,10 +189,11 @@ class Broker:
         private(self.folder / "acl", self._acl or render_acl(AclValues(prefix=self._prefix)))
 
 
-def without_access_list(configuration: str) -> str:
+def open_to_all(configuration: str) -> str:
     """Anybody may do anything. Not by a list that allows it: with one, Mosquitto keeps nothing for a nameless session
     that it has read from its disk."""
-    return re.sub(r"(?m)^acl_file .*$", "", configuration)
+    allowed = configuration.replace("allow_anonymous false", "allow_anonymous true")
+    return re.sub(r"(?m)^acl_file .*$", "", allowed)
 
 
 def private(path: Path, text: str) -> None:

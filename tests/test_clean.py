@@ -125,7 +125,8 @@ def test_who_must_not_remove_is_told_so(
     monkeypatch.setattr("bridge.clean.LOOK_S", 1.0)
     asyncio.run(publish(guarded_broker, ["latest/kucoin/OLD-USDT"]))
     _, password = guarded_broker.credentials("guest")
-    sets = (f"broker.port={guarded_broker.port}", "broker.user=guest", f"broker.password={password}")
+    monkeypatch.setenv("TICKBRIDGE_BROKER__PASSWORD", str(password))
+    sets = (f"broker.port={guarded_broker.port}", "broker.user=guest")
     arguments = ["clean", "--yes", "--data-dir", str(tmp_path), *(part for one in sets for part in ("--set", one))]
     assert main(arguments) == 1
     assert "tickbridge: the broker" in capsys.readouterr().err

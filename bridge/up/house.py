@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TextIO
 
 from bridge.errors import TickbridgeError
 from bridge.loading import Loaded, options_as_texts
@@ -18,7 +19,7 @@ from bridge.up import plan as plans
 from bridge.up.broker import find_program, prepare
 from bridge.up.child import Child
 from bridge.up.folder import FolderLock, make_writable
-from bridge.up.plan import EVERYWHERE, LOOPBACK, Guest, Plan, Ports
+from bridge.up.plan import EVERYWHERE, GUEST, LOOPBACK, Plan, Ports
 from bridge.up.ports import choose, lan_address
 from bridge.up.supervisor import Supervisor
 from bridge.up.users import PAGE, PLACE, Users, make_users
@@ -95,8 +96,7 @@ def _with_users(plan: Plan) -> Plan:
         (plan.data_dir / RECORDER_SESSION).unlink(missing_ok=True)
     users = make_users(folder)
     secrets = {name: users.file(name) for name in ("bridge", "dashboard", PAGE)}
-    plan = replace(plan, secrets=secrets, tag=users.tag)
-    return replace(plan, guest=Guest("guest", users.password("guest")) if plan.lan else None)
+    return replace(plan, secrets=secrets, tag=users.tag, guest=users.password(GUEST))
 
 
 async def _live(plan: Plan) -> int:
@@ -146,10 +146,15 @@ async def _start(plan: Plan, supervisor: Supervisor) -> None:
     if not await supervisor.listening(page, LOOPBACK, (plan.ports.page,), READY_S):
         log.warning("the page does not answer yet")
     if not supervisor.stop.is_set():
-        password = plans.page_password(plan)
-        told = password.read_text(encoding="utf-8").strip() if password is not None else None
+        file = plans.page_password(plan)
+        told = None if file is None else log_in(file, sys.stdout)
         sys.stdout.write(welcome(plan, lan_address() if plan.lan else None, told) + "\n")
         sys.stdout.flush()
+
+
+def log_in(file: Path, output: TextIO) -> str:
+    """The password for a person at a terminal; elsewhere, where it would stay in a log, only its file."""
+    return file.read_text(encoding="utf-8").strip() if output.isatty() else f"in {file}"
 
 
 async def _start_broker(plan: Plan, supervisor: Supervisor) -> tuple[Plan, Child]:
