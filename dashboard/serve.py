@@ -20,6 +20,7 @@ from bridge.errors import SettingsError, StoreError
 from bridge.settings import Dashboard, Settings
 from bridge.vitals import Vitals
 from bridge.watchdog import Watchdog
+from dashboard import strangers
 from dashboard.api import Api
 from dashboard.app import create_app
 from dashboard.audit import address
@@ -271,6 +272,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """With listeners of our own, which count who has not asked yet."""
+        strangers.install()
         await super().startup(sockets=[])
         trusted = self.config.forwarded_allow_ips or ()
         room = Room([*trusted] if self.config.proxy_headers else ())
