@@ -5,6 +5,7 @@ import hmac
 import logging
 import math
 import time
+from dataclasses import dataclass
 
 from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
@@ -19,11 +20,20 @@ LEAST_PASSWORD = 8
 TRIES, TRIES_PER_MINUTE = 5, 2.0
 """Wrong passwords of one address: so many at once, then so many a minute."""
 ALL_TRIES, ALL_TRIES_PER_MINUTE = 50, 20.0
-"""Of all addresses together: a guesser may have many."""
+"""Of all strangers together: a guesser may have many addresses."""
 MOST_ADDRESSES = 4096
 ALL = "all"
 CURE = "set dashboard.password_file (or dashboard.password), or dashboard.login = off if anybody may see the page"
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Guest:
+    """Who tries. Strangers must not lock out who sits at this machine, nor a browser that was let in before."""
+
+    address: str
+    is_near: bool = False
+    cookie: str = ""
 
 
 class Login:
@@ -55,18 +65,23 @@ class Login:
         """The session's cookie, or nothing."""
         return cookie_parser(headers.get("cookie", "")).get(self.cookie, "")
 
-    def try_password(self, given: str, address: str, now_s: float | None = None) -> int | None:
+    def try_password(self, given: str, who: Guest, now_s: float | None = None) -> int | None:
         """None: right. 0: wrong. Else: not even looked at, and it may be tried again after so many seconds."""
         now_s = time.monotonic() if now_s is None else now_s
-        wait_s = self._tries.take(address, now_s) or self._all_tries.take(ALL, now_s)
+        known = self.sessions.known(who.cookie)
+        key = who.address if known is None else f"session {known}"
+        is_stranger = known is None and not who.is_near
+        wait_s = self._tries.take(key, now_s) or (self._all_tries.take(ALL, now_s) if is_stranger else 0.0)
         if wait_s:
             self.limited += 1
             return math.ceil(wait_s)
         if hmac.compare_digest(_digest(given), self._digest):
-            self._tries.forget(address)
+            self._tries.forget(key)
+            if is_stranger:
+                self._all_tries.give_back(ALL)
             return None
         self.wrong += 1
-        log.warning("log-in: a wrong password from %s", address)
+        log.warning("log-in: a wrong password from %s", who.address)
         return 0
 
 

@@ -46,6 +46,11 @@ class Sessions:
         name = self._name(cookie)
         return name is not None and name not in self._ended
 
+    def known(self, cookie: str) -> str | None:
+        """Whose browser logged in once and never out, also if that is long ago: the session's name."""
+        name = self._name(cookie, at_any_time=True)
+        return None if name in self._ended else name
+
     def end(self, cookie: str) -> None:
         """Log out: this cookie is worth nothing any more, wherever it was copied to."""
         name = self._name(cookie)
@@ -60,11 +65,11 @@ class Sessions:
         except OSError as error:
             log.warning("%s: %s: a restart forgets who logged out", self._folder / ENDED, error.strerror)
 
-    def _name(self, cookie: str) -> str | None:
+    def _name(self, cookie: str, *, at_any_time: bool = False) -> str | None:
         if len(cookie) > MOST_COOKIE:
             return None
         try:
-            return self._signer.unsign(cookie, max_age=self.seconds).decode()
+            return self._signer.unsign(cookie, max_age=None if at_any_time else self.seconds).decode()
         except (BadSignature, UnicodeError):
             return None
 
