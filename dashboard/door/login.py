@@ -46,6 +46,7 @@ class Login:
         self.cookie = f"tickbridge-{settings.instance}-{settings.dashboard.port}"
         """Cookies know no ports: two dashboards of one machine need two names."""
         self.wrong = self.limited = 0
+        self._sessions: Sessions | None = None
         self.reload()
 
     def reload(self) -> None:
@@ -53,8 +54,14 @@ class Login:
         page = self._settings.dashboard
         password = _password(self._settings)
         tokens = Tokens(page.tokens_file)
-        sessions = Sessions(self._settings.data_dir, password, page.session_days)
-        self._digest, self.tokens, self.sessions = _digest(password), tokens, sessions
+        sessions = Sessions(self._settings.data_dir, password, page.session_days, self._sessions)
+        self._digest, self.tokens, self._sessions = _digest(password), tokens, sessions
+
+    @property
+    def sessions(self) -> Sessions:
+        """Of people."""
+        assert self._sessions is not None
+        return self._sessions
 
     def knows(self, headers: Headers) -> bool:
         """Whether a request comes from somebody who logged in, or bears a token."""
