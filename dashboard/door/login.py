@@ -43,8 +43,6 @@ class Login:
         self._settings = settings
         self._tries = Buckets(TRIES_PER_MINUTE, TRIES, MOST_ADDRESSES)
         self._all_tries = Buckets(ALL_TRIES_PER_MINUTE, ALL_TRIES, 1)
-        self.cookie = f"tickbridge-{settings.instance}-{settings.dashboard.port}"
-        """Cookies know no ports: two dashboards of one machine need two names."""
         self.wrong = self.limited = 0
         self._sessions: Sessions | None = None
         self.reload()
@@ -62,6 +60,11 @@ class Login:
         """Of people."""
         assert self._sessions is not None
         return self._sessions
+
+    @property
+    def cookie(self) -> str:
+        """Its name. Cookies know no ports, nor do containers know theirs: each dashboard of a host needs another."""
+        return f"tickbridge-{self._settings.instance}-{self.sessions.place}"
 
     def knows(self, headers: Headers) -> bool:
         """Whether a request comes from somebody who logged in, or bears a token."""

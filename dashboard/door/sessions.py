@@ -37,6 +37,8 @@ class Sessions:
         self.seconds = days * DAY_S
         self._ended = self._read_ended()
         key = _key(self._folder)
+        self.place = hmac.digest(key, b"cookie's name", "sha256").hex()[:12]
+        """The same for one data folder, another for every other."""
         mark = hmac.digest(key, password.encode(), "sha256").hex()
         self._signer = TimestampSigner(key, salt=f"tickbridge session {mark}", digest_method=hashlib.sha256)
         if before is not None:
