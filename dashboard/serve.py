@@ -13,17 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
+import uvloop
 from starlette.applications import Starlette
 
 from bridge.errors import SettingsError, StoreError
 from bridge.settings import Dashboard, Settings
 from bridge.vitals import Vitals
 from bridge.watchdog import Watchdog
+from dashboard import strangers
 from dashboard.api import Api
 from dashboard.app import create_app
 from dashboard.audit import address
 from dashboard.audit.keeper import Keeper
-from dashboard.connections import Http, Loop
+from dashboard.connections import Http
 from dashboard.door.certificate import Certificate
 from dashboard.door.door import Door
 from dashboard.history import open_influx
@@ -31,6 +33,7 @@ from dashboard.history.base import StoreAway
 from dashboard.history.recorder import Recorder
 from dashboard.history.schema import FILE
 from dashboard.history.sqlite import SqliteHistory, replace
+from dashboard.listener import Address, Listener, Room
 from dashboard.live import LiveStates
 from dashboard.stream.hub import Hub
 from dashboard.stream.socket import MOST_REQUEST_BYTES, PING_S, Protocol, Stream
@@ -63,7 +66,7 @@ def run(settings: Settings) -> int:
         while True:
             with bind(settings.dashboard.host, settings.dashboard.port) as listener:
                 history = open_history(settings)
-                with asyncio.Runner(loop_factory=Loop) as runner:
+                with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                     code = runner.run(serve(settings, door, listener, history))
             if code != DAMAGED or not isinstance(history, SqliteHistory) or history.damage is None:
                 return code
@@ -266,6 +269,22 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._vitals = vitals
         self._status = status
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """With listeners of our own, which count who has not asked yet."""
+        strangers.install()
+        await super().startup(sockets=[])
+        trusted = self.config.forwarded_allow_ips or ()
+        room = Room([*trusted] if self.config.proxy_headers else ())
+        for one in sockets or ():
+            listener = Listener(one, self._protocol, self.config.ssl, self._held, room)
+            self.servers.append(listener)  # type: ignore[arg-type]  # closed and waited for like asyncio's own
+
+    def _protocol(self) -> asyncio.Protocol:
+        return Http(self.config, self.server_state, self.lifespan.state)
+
+    def _held(self) -> list[Address]:
+        return [one.client for one in self.server_state.connections if isinstance(one, Http | Protocol) and one.client]
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second, once the page listens."""
