@@ -7,6 +7,7 @@ what a broker forgot comes again, and what is right is not written anew.
 import asyncio
 import logging
 import random
+from collections.abc import Callable
 from contextlib import suppress
 
 import aiomqtt
@@ -31,15 +32,21 @@ SUBSCRIBING_S = 2.0
 
 
 class Link:
-    """Runs until cancelled, whatever the broker does. Raises SettingsError if the password's file cannot be read."""
+    """Runs until cancelled, whatever the broker does. Raises SettingsError if the password's file cannot be read.
 
-    def __init__(self, broker: Broker, client_id: str, names: Topics, home: Home, birth_topic: str) -> None:
+    `save()` is called when the broker has something that it must not forget, even if it is killed.
+    """
+
+    def __init__(
+        self, broker: Broker, client_id: str, names: Topics, home: Home, birth_topic: str, save: Callable[[], None]
+    ) -> None:
         self._broker = broker
         self._password = broker.secret()
         self._client_id = client_id
         self._names = names
         self._home = home
         self._birth_topic = birth_topic
+        self._save = save
         self._again = False
         self._told = asyncio.Event()
 
@@ -82,15 +89,20 @@ class Link:
         await shelf.ask(connection, [self._home.ids.filter(), sensors, self._birth_topic])
         await self._until_told()
         await connection.unsubscribe(sensors)
-        for topic in self._home.sensor_topics():
-            if shelf.topics.get(topic) != UNKNOWN:
-                await connection.publish(topic, UNKNOWN, qos=1, retain=True)
-                self._home.hurry()
+        await self._write_unknown(connection, shelf)
         while True:
             self._home.changed.clear()
             again, self._again = self._again, False
             await self._publish(connection, shelf, again=again)
             await self._home.changed.wait()
+
+    async def _write_unknown(self, connection: aiomqtt.Client, shelf: Shelf) -> None:
+        missing = [topic for topic in self._home.sensor_topics() if shelf.topics.get(topic) != UNKNOWN]
+        for topic in missing:
+            await connection.publish(topic, UNKNOWN, qos=1, retain=True)
+        if missing:
+            self._save()
+            self._home.hurry()
 
     async def _publish(self, connection: aiomqtt.Client, shelf: Shelf, *, again: bool) -> None:
         """What differs from what the broker has, or all of it. Raises BrokerLost if it does not arrive there."""
