@@ -134,8 +134,9 @@ class Bridge:
 
     def _link(self) -> Link:
         client = self.settings.client_id(f"homeassistant{self.settings.shard.replace('/', '-')}")
-        birth, flag = self.settings.homeassistant.birth_topic, self.settings.data_dir / SENSORS_UNKNOWN
-        return Link(self.settings.broker, client, self.names, self.home, birth, lambda: ask_to_save(flag))
+        flag, figures = self.settings.data_dir / SENSORS_UNKNOWN, self.publisher.figures
+        ways = (lambda: ask_to_save(flag)), (lambda: figures.max_packet)
+        return Link(self.settings.broker, client, self.names, self.home, *ways)
 
     def change(self, settings: Settings) -> None:
         """Take other symbols from settings that were read anew; everything else needs a new start, and it is said."""
