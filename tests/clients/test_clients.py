@@ -117,8 +117,11 @@ async def test_over_tls_too_and_the_lines_for_looking_show_something(tmp_path: P
             for line in blocks()["sh"].replace("BTC-USDT", SYMBOL).splitlines():
                 shown = await asyncio.to_thread(clients.run, bash(), "-c", f"{line} -C 1 -W 10")
                 assert json.loads(shown.stdout[shown.stdout.index("{") :]), shown
-            assert clients.run(bash(), "online.sh").returncode == 0
+            assert (await asyncio.to_thread(clients.run, bash(), "online.sh")).returncode == 0
             bridge.send_signal(signal.SIGKILL)
             bridge.wait(10)
             missed = lambda: clients.run(bash(), "online.sh").returncode == 1  # noqa: E731
             await until(missed, lambda: "the bridge is still told online")
+            with Feed(broker) as feed:
+                feed.health("bridge")
+            assert await asyncio.to_thread(missed), "what the broker had kept was taken for life"
