@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import re
 import shutil
 import signal
 import socket
@@ -13,8 +14,6 @@ from pathlib import Path
 from bridge.brokerfiles import AclValues, BrokerValues, Tls, render, render_acl
 
 START_S = 10.0
-ANYTHING = "topic readwrite #\ntopic readwrite $SYS/#\n"
-"""The access list of a broker without users."""
 PASSWORDS = {
     "bridge": "bridge-secret",
     "dashboard": "dashboard-secret",
@@ -180,6 +179,8 @@ class Broker:
                 tls=self._tls,
             )
         )
+        if not self.with_users:
+            text = without_access_list(text)
         for old, new in self.replace.items():
             assert old in text, f"{old!r} is not in mosquitto.conf"
             text = text.replace(old, new)
@@ -189,8 +190,13 @@ class Broker:
         passwords = self.folder / "passwords"
         private(passwords, "".join(f"{name}:{secret}\n" for name, secret in self._passwords.items()))
         subprocess.run([binary("mosquitto_passwd"), "-U", str(passwords)], check=True, capture_output=True)
-        ours = render_acl(AclValues(prefix=self._prefix)) if self.with_users else ANYTHING
-        private(self.folder / "acl", self._acl or ours)
+        private(self.folder / "acl", self._acl or render_acl(AclValues(prefix=self._prefix)))
+
+
+def without_access_list(configuration: str) -> str:
+    """Anybody may do anything. Not by a list that allows it: with one, Mosquitto keeps nothing for a nameless session
+    that it has read from its disk."""
+    return re.sub(r"(?m)^acl_file .*$", "", configuration)
 
 
 def private(path: Path, text: str) -> None:
