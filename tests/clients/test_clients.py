@@ -20,6 +20,8 @@ from tests.page_feed import Feed, repeated
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(300)]
 WATCHING = ("price.sh", "prices.py", "show.mjs")
+CLOCKED = WATCHING[1:]
+"""Those that see that a message waited on the way."""
 
 
 @pytest.fixture
@@ -77,6 +79,7 @@ async def test_a_fresh_price_is_shown_and_an_old_one_refused(
         assert not any(one.prices() for one in late), "what the broker had kept was taken for new"
 
         await a_stale_message_is_never_shown(guarded_broker, [*watching, *late])
+        await a_late_or_empty_message_is_not_either(guarded_broker, [*watching, *late])
         bridge.send_signal(signal.SIGCONT)
         await all_fresh([*watching, *late])
 
@@ -89,6 +92,20 @@ async def a_stale_message_is_never_shown(broker: Broker, all_: list[Client]) -> 
         feed.price("kucoin", SYMBOL, stale, stale="kucoin: reconnecting")
         await all_refuse(all_)
     assert not any(stale in one.said for one in all_)
+
+
+async def a_late_or_empty_message_is_not_either(broker: Broker, all_: list[Client]) -> None:
+    fresh, late = "0.0000005557", "0.0000006667"
+    clocked = [one for one in all_ if one.name in CLOCKED]
+    with Feed(broker) as feed:
+        feed.state(feed.topics.latest("kucoin", SYMBOL), b"")
+        with repeated(lambda _: feed.price("kucoin", SYMBOL, fresh), 5):
+            await until(
+                lambda: all(one.last == fresh for one in all_), lambda: f"an empty message ends it: {told(all_)}"
+            )
+        feed.price("kucoin", SYMBOL, late, waited_ms=60_000)
+        await all_refuse(all_)
+    assert not any(late in one.said for one in clocked)
 
 
 async def test_over_tls_too_and_the_lines_for_looking_show_something(tmp_path: Path) -> None:
@@ -105,8 +122,11 @@ async def test_over_tls_too_and_the_lines_for_looking_show_something(tmp_path: P
             for line in blocks()["sh"].replace("BTC-USDT", SYMBOL).splitlines():
                 shown = await asyncio.to_thread(clients.run, bash(), "-c", f"{line} -C 1 -W 10")
                 assert json.loads(shown.stdout[shown.stdout.index("{") :]), shown
-            assert clients.run(bash(), "online.sh").returncode == 0
+            assert (await asyncio.to_thread(clients.run, bash(), "online.sh")).returncode == 0
             bridge.send_signal(signal.SIGKILL)
             bridge.wait(10)
             missed = lambda: clients.run(bash(), "online.sh").returncode == 1  # noqa: E731
             await until(missed, lambda: "the bridge is still told online")
+            with Feed(broker) as feed:
+                feed.health("bridge")
+            assert await asyncio.to_thread(missed), "what the broker had kept was taken for life"

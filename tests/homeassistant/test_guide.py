@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bridge.homeassistant.entities import EXPIRE_S
 from bridge.loading import load
 from bridge.mistakes import names
 from bridge.settings import Broker, Settings
@@ -59,7 +60,7 @@ def test_the_automation_refuses_a_price_that_is_not_there_a_dead_feed_and_a_dead
     assert on == {"binary_sensor.kucoin_feed", "binary_sensor.tickbridge_connection"}
     (trigger,) = piece("automation")["triggers"]
     assert {"condition": "numeric_state", "entity_id": PRICE, "below": trigger["below"]} in conditions
-    assert trigger["for"] == "00:00:30"
+    assert trigger["for"] == f"00:00:{EXPIRE_S + 5}", "no price that nobody confirms lives so long"
 
 
 def test_the_card_shows_the_price_only_where_it_has_a_value() -> None:

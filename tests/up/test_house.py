@@ -177,6 +177,19 @@ def test_killed_broker_comes_back_and_prices_flow_again(start: Callable[..., Hou
     assert house.hear("prices/kucoin/BTC-USDT")["n"] > 0
 
 
+def test_what_home_assistant_is_told_first_is_on_the_brokers_disk_at_once(start: Callable[..., House]) -> None:
+    seldom = [part for one in ("outbox.autosave_s=3600", "outbox.keep_s=7200") for part in ("--set", one)]
+    house = start("demo", [*seldom, "--set", "homeassistant.enabled=true"]).up()
+    disk = house.folder / "mosquitto" / "mosquitto.db"
+    house.until(lambda: disk.exists() and b"sensors/kucoin" in disk.read_bytes(), 10)
+    os.kill(house.child("bridge")["pid"], signal.SIGSTOP)
+    broker = house.child("mosquitto")["pid"]
+    os.kill(broker, signal.SIGKILL)
+    house.until(lambda: house.child("mosquitto").get("pid") not in (None, broker))
+    assert house.hear("sensors/kucoin") == {"status": "unknown"}
+    os.kill(house.child("bridge")["pid"], signal.SIGCONT)
+
+
 def test_children_die_with_a_killed_up(start: Callable[..., House]) -> None:
     house = start().up()
     house.until(lambda: house.child("bridge").get("pid"))
