@@ -113,28 +113,68 @@ def test_a_ledger_that_another_bridge_uses_is_left_to_it(
 
 
 # --- names --------------------------------------------------------------------------------------------
-def test_the_newest_few_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "ledger.db"
-    at = iter([time.gmtime(day * 86_400) for day in (1, 1, 2, 3, 4)])
+def clock_of(monkeypatch: pytest.MonkeyPatch, *days: int) -> None:
+    at = iter([time.gmtime(day * 86_400) for day in days])
     monkeypatch.setattr(aside.time, "gmtime", lambda: next(at))
-    for k in range(5):
-        path.write_text(str(k))
+
+
+def test_the_first_the_largest_and_the_last_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "ledger.db"
+    clock_of(monkeypatch, 1, 1, 2, 3, 4)
+    for size in (5, 3, 90, 7, 1):
+        path.write_text("x" * size)
         put_aside(path)
     (tmp_path / f"other.db{MARK}19700101T000000Z").touch()
-    told = asides(tmp_path)
-    assert [name for name in told if name.startswith("ledger")] == [
-        f"ledger.db{MARK}1970010{day}T000000Z" for day in (3, 4, 5)
-    ]
-    assert len(told) == 4
+    assert [(tmp_path / name).stat().st_size for name in asides(tmp_path) if name.startswith("ledger")] == [5, 90, 1]
+    assert asides(tmp_path)[-1] == f"ledger.db{MARK}19700105T000000Z-5"
 
 
-def test_two_of_one_second_have_two_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    at = time.gmtime(0)
-    monkeypatch.setattr(aside.time, "gmtime", lambda: at)
-    for _ in range(2):
-        (tmp_path / "x").touch()
-        put_aside(tmp_path / "x")
-    assert asides(tmp_path) == [f"x{MARK}19700101T000000Z", f"x{MARK}19700101T000000Z-1"]
+def test_one_that_was_just_made_stays_though_the_clock_went_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x"
+    path.with_name(f"x{MARK}20261127T120000Z").write_text("of an earlier version")
+    clock_of(monkeypatch, 900, 800, 700, 0)
+    for k in range(4):
+        path.write_text(str(k))
+        kept = put_aside(path)
+    assert [(tmp_path / name).read_text() for name in asides(tmp_path)] == ["of an earlier version", "0", "3"]
+    assert kept.name == f"x{MARK}19700101T000000Z-4"
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_crash_amid_leaves_a_file_with_its_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, links: bool
+) -> None:
+    class PowerCut(Exception):
+        pass
+
+    def cut(*_: object) -> None:
+        raise PowerCut
+
+    def refused(*_: object) -> None:
+        raise PermissionError
+
+    path, journal = tmp_path / "x", tmp_path / "x-journal"
+    path.write_text("the file")
+    journal.write_text("its journal")
+    if not links:
+        monkeypatch.setattr(Path, "hardlink_to", refused)
+    with monkeypatch.context() as power:
+        power.setattr(Path, "replace", cut)
+        with pytest.raises(PowerCut):
+            put_aside(path)
+    assert (path.read_text(), journal.read_text()) == ("the file", "its journal")
+    with monkeypatch.context() as power:
+        power.setattr(Path, "unlink", lambda one, missing_ok: cut() if one == journal else None)
+        power.setattr(aside.time, "gmtime", lambda: time.struct_time((2030, 1, 1, 0, 0, 0, 0, 1, 0)))
+        with pytest.raises(PowerCut):
+            put_aside(path)
+    (kept,) = asides(tmp_path)
+    assert (tmp_path / kept).read_text() == "the file"
+    assert (tmp_path / f"{kept}-journal").read_text() == "its journal"
+    sqlite3.connect(path).execute("CREATE TABLE a(b)").connection.close()
+    assert not journal.exists()
 
 
 def test_a_file_that_cannot_be_renamed_is_told_with_the_cure(tmp_path: Path) -> None:
