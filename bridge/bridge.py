@@ -341,7 +341,7 @@ class Bridge:
             "stalls": self.pulse.stalls,
             "unclocked": self.streams.unclocked or None,
             "gaps_forgotten": self.gaps.forgotten or None,
-            "store": self.books.trouble,
+            "store": self.books.trouble or self.ledger.away,
             "clock_differs": sorted(self._differing) or None,
             "homeassistant": self.home.figures(),
             "demo": self.settings.demo or None,

@@ -1,10 +1,13 @@
 """Damaged files of the bridge: put aside under a new name, reported, and the bridge goes on."""
 
+import errno
 import json
 import os
+import resource
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -236,6 +239,105 @@ async def test_a_damaged_catalogue_is_put_aside_and_asked_for_again(tmp_path: Pa
     assert all("was damaged" in told and MARK in told for told in rig.damaged)
 
 
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file of this process grows."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def refuse(self: Path, target: Path) -> Path:
+    raise OSError(errno.EROFS, "Read-only file system", str(self), None, str(target))
+
+
+def test_a_ledger_that_the_disk_refuses_at_the_start_is_in_memory_until_it_takes_it(tmp_path: Path) -> None:
+    path = tmp_path / "bridge" / "ledger.db"
+    with full_disk():
+        ledger = Ledger.open(path, Topics())
+        assert ledger.away is not None
+        assert ledger.loss is not None
+        ledger.begin(RUN, S)
+        with pytest.raises(StoreError, match="in memory only"):
+            ledger.regain()
+        assert ledger.latest_run() == RUN
+    assert ledger.regain() == "the ledger is on the disk again"
+    assert asides(path.parent) == [], "a try leaves no empty file"
+    assert ledger.away is None
+    ledger.begin(RUN, S)
+    ledger.close()
+    again = Ledger(path, Topics())
+    assert again.latest_run() == RUN
+    again.close()
+
+
+def test_a_damaged_ledger_that_cannot_be_put_aside_at_the_start_is_in_memory_until_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ledger.db"
+    path.write_text("zeros" * 500)
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "replace", refuse)
+        ledger = Ledger.open(path, Topics())
+        assert ledger.loss is not None
+        assert "in memory only" in ledger.loss.reason
+        with pytest.raises(StoreError, match="Read-only file system"):
+            ledger.regain()
+    assert REASON in ledger.regain()
+    assert len(asides(tmp_path)) == 1
+    ledger.close()
+
+
+def test_a_disk_that_became_read_only_is_no_wrong_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bridge").write_text("a file in the way")
+    monkeypatch.setattr("bridge.ledger.schema._is_read_only", lambda folder: True)
+    ledger = Ledger.open(tmp_path / "bridge" / "ledger.db", Topics())
+    assert ledger.away is not None
+    ledger.close()
+
+
+async def test_a_bridge_goes_on_in_memory_where_its_damaged_ledger_cannot_be_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.test_books import TOPIC, Desk  # noqa: PLC0415 - pytest would collect its tests here, too
+
+    desk = Desk(tmp_path / "ledger.db")
+    await desk.books.begin(0)
+    desk.tell(1)
+    await desk.books.save()
+    harm(desk.ledger, tmp_path / "ledger.db")
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "replace", refuse)
+        desk.tell(2)
+        desk.outbox.take(100)
+        desk.outbox.acknowledge(2, 1)
+        for _ in range(3):
+            await desk.books.save()
+        assert desk.books.ledger.away is not None
+        assert any("Read-only file system" in told for told in desk.books.to_tell)
+        assert list(desk.ledger.covered()) == [TOPIC]
+        await desk.books._regain()
+        assert desk.books.trouble is not None
+    await desk.books._regain()
+    await desk.books.save()
+    assert (desk.books.trouble, desk.ledger.away) == (None, None)
+    desk.ledger.close()
+    again = Ledger(tmp_path / "ledger.db", Topics())
+    assert [one.run for one in again.runs()] == [desk.streams.run]
+    assert list(again.covered()) == [TOPIC]
+    again.close()
+
+
+def harm(ledger: Ledger, file: Path) -> None:
+    ledger._db.execute("PRAGMA shrink_memory")
+    with file.open("r+b") as opened:
+        opened.seek(4096)
+        opened.write(Random(1).randbytes(file.stat().st_size - 4096))
+
+
 async def test_a_ledger_that_is_damaged_while_it_is_used_is_written_anew(tmp_path: Path) -> None:
     from tests.test_books import TOPIC, Desk  # noqa: PLC0415 - pytest would collect its tests here, too
 
@@ -243,11 +345,7 @@ async def test_a_ledger_that_is_damaged_while_it_is_used_is_written_anew(tmp_pat
     await desk.books.begin(0)
     desk.tell(1)
     await desk.books.save()
-    desk.ledger._db.execute("PRAGMA shrink_memory")
-    file = tmp_path / "ledger.db"
-    with file.open("r+b") as opened:
-        opened.seek(4096)
-        opened.write(Random(1).randbytes(file.stat().st_size - 4096))
+    harm(desk.ledger, tmp_path / "ledger.db")
     desk.tell(2)
     desk.outbox.take(100)
     desk.outbox.acknowledge(2, 1)
