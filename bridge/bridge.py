@@ -358,7 +358,7 @@ class Bridge:
             "demo": self.settings.demo or None,
             "children": self._children,
             "put_aside": self._aside[-LISTED:] or None,
-            "stuck": [one.who for one in self.vitals.stuck()] or None,
+            "stuck": self.vitals.found or None,
         }
 
 
