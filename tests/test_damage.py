@@ -71,6 +71,29 @@ def test_no_damage_of_the_ledger_keeps_a_bridge_from_working(
             assert REASON in ledger.loss.reason
 
 
+@pytest.mark.parametrize("kept", ["", "garbage", "9" * 40, "\0" * 14])
+async def test_a_run_is_later_than_those_of_a_lost_ledger_though_broker_and_clock_know_of_none(
+    tmp_path: Path, kept: str
+) -> None:
+    from tests.test_books import Desk  # noqa: PLC0415 - pytest would collect its tests here, too
+
+    file, last = tmp_path / "ledger.db", tmp_path / "ledger.last-run"
+    ledger = Ledger(file, Topics())
+    ledger.begin(9_000_000_000_000, S)
+    ledger.close()
+    file.write_bytes(file.read_bytes()[:5000])
+    if kept:
+        last.write_text(kept)
+    Ledger.open(file, Topics()).close()
+    desk = Desk(file)
+    await desk.books.begin(0)
+    run = desk.streams.run
+    assert run is not None
+    assert (run == 9_000_000_000_001) == (not kept), "a damaged note is none"
+    assert last.read_text() == f"{run}\n"
+    desk.ledger.close()
+
+
 def test_an_empty_ledger_is_a_lost_one(tmp_path: Path) -> None:
     (tmp_path / "ledger.db").touch()
     os.utime(tmp_path / "ledger.db", (100, 100))

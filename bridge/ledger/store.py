@@ -18,6 +18,7 @@ from bridge.aside import put_aside
 from bridge.coverage import Span
 from bridge.errors import Damaged, DiskAway, StoreError
 from bridge.gaps import Stopped
+from bridge.ledger import last_run
 from bridge.ledger.rows import ALIVE, Job, Published, Query, Run
 from bridge.ledger.schema import CURES, connect, in_memory, using
 from bridge.topics import Gap, Topics
@@ -142,6 +143,7 @@ class Ledger:
             known = (run, started_ns, started_ns)
             db.execute("INSERT INTO runs(run, started_ns, known_ns) VALUES(?, ?, ?) ON CONFLICT DO NOTHING", known)
             self._put_gaps(db, gaps)
+        last_run.write(self._path, max(run, last_run.read(self._path)))
 
     def save(
         self,
@@ -189,8 +191,8 @@ class Ledger:
 
     # --- reading ------------------------------------------------------------------------------------
     def latest_run(self) -> int:
-        """The highest run id there is, 0 if none: a new one is always later."""
-        return int(self._read("SELECT coalesce(max(run), 0) FROM runs")[0][0])
+        """The highest run id there is, also of a ledger that is no more, 0 if none: a new one is always later."""
+        return max(last_run.read(self._path), int(self._read("SELECT coalesce(max(run), 0) FROM runs")[0][0]))
 
     def runs(self) -> list[Run]:
         """The newest runs, newest first."""

@@ -174,6 +174,7 @@ async def test_a_damaged_history_is_put_aside_at_the_start_and_while_it_is_used(
         await until(process.answers, "it runs")
         (kept,) = await _put_aside(process)
         assert kept["bytes"] == 1700
+        assert (await asyncio.to_thread(httpx.get, f"{process.url}/healthz")).json()["put_aside"] == [kept["file"]]
         assert (tmp_path / kept["file"]).read_text() == "half of a history" * 100
         await market.publish(500)
         await until(lambda: _stored(process, market), "every row is there")
