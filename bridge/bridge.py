@@ -233,7 +233,7 @@ class Bridge:
     async def _tend(self) -> None:
         told_ns = 0
         while True:
-            for change in self.clock.check():
+            for change in (*self.clock.check(), *self._believed()):
                 await self._clock_changed(change)
             run = self.streams.run
             if run is not None and self.publisher.figures.marker_run > run:
@@ -272,9 +272,19 @@ class Bridge:
                 log.warning("%s", reason)
                 self.troubles.note(Trouble("clock", reason), now_ns)
 
+    def _believed(self) -> list[ClockChange]:
+        """The system does not say that its clock is right: every exchange that tells its time has to agree."""
+        if self.clock.synced:
+            return []
+        lags = [lag["p50"] for venue in self.venues if (lag := lag_ms(venue.feed.lags_ns)) is not None]
+        return self.clock.believe() if lags and all(abs(one) <= CLOCK_DIFFERS_MS for one in lags) else []
+
     async def _clock_changed(self, change: ClockChange) -> None:
         log.warning("%s", change.reason)
-        if change.kind == "synchronised":
+        if change.step_ns:
+            for venue in self.venues:
+                venue.feed.lags_ns.clear()  # of the wrong clock
+        if change.kind in ("synchronised", "believed"):
             await self._begin_run()
             self._tell_unclocked()
         elif change.step_ns < 0 and self.streams.run is not None:
@@ -344,13 +354,14 @@ class Bridge:
             "stalls": self.pulse.stalls,
             "unclocked": self.streams.unclocked or None,
             "gaps_forgotten": self.gaps.forgotten or None,
-            "store": self.books.trouble,
+            "store": self.books.trouble or self.ledger.away,
+            "clock_waits": self.clock.waits(),
             "clock_differs": sorted(self._differing) or None,
             "homeassistant": self.home.figures(),
             "demo": self.settings.demo or None,
             "children": self._children,
             "put_aside": self._aside[-LISTED:] or None,
-            "stuck": [one.who for one in self.vitals.stuck()] or None,
+            "stuck": self.vitals.found or None,
         }
 
 

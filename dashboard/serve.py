@@ -15,7 +15,7 @@ import uvicorn
 import uvloop
 from starlette.applications import Starlette
 
-from bridge.errors import SettingsError, StoreError
+from bridge.errors import Damaged, SettingsError, StoreError
 from bridge.saving import RECORDER_SESSION, ask_to_save
 from bridge.settings import Dashboard, Settings
 from bridge.vitals import Vitals
@@ -51,6 +51,8 @@ WRONG_SETTINGS = 2
 TASK_DIED = 3
 DAMAGED = -1
 """The history was put aside: everything begins anew with another one."""
+PAUSES_S = (0.0, 1.0, 4.0, 15.0, 15.0)
+"""Before another history is begun after each damage: a card that damages every file must not be written without end."""
 log = logging.getLogger(__name__)
 
 
@@ -62,7 +64,7 @@ def run(settings: Settings) -> int:
     try:
         settings.broker.secret()
         door = Door(settings)
-        while True:
+        for pause_s in PAUSES_S:
             with bind(settings.dashboard.host, settings.dashboard.port) as listener:
                 history = open_history(settings)
                 with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -70,7 +72,11 @@ def run(settings: Settings) -> int:
             if code != DAMAGED or not isinstance(history, SqliteHistory) or history.damage is None:
                 return code
             replace(history.path, history.damage)
-    except StoreAway as error:
+            time.sleep(pause_s)
+        raise StoreAway(
+            f"{settings.data_dir / FILE} was damaged {len(PAUSES_S)} times: check the disk or card, and make a backup"
+        )
+    except (StoreAway, Damaged) as error:
         log.error("%s", error)
         return FAILED
     except (SettingsError, StoreError) as error:
