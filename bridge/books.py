@@ -157,6 +157,8 @@ class Books(Struct):
             if self.gaps_changed or mono >= due_ns:
                 self.gaps_changed = False
                 due_ns = mono + int(LEDGER_S * S)
+                if self.ledger.away is not None:
+                    await self._regain()
                 await self.save()
 
     def count(self) -> None:
@@ -189,11 +191,19 @@ class Books(Struct):
             self.trouble = None
 
     async def _renew(self, error: Damaged, run: int) -> None:
-        """Another file, which gets everything that is in memory: this run, the gaps, what of candles was told."""
-        reason = await self._written(self.ledger.renew, error)
-        if reason is None:
-            return
-        self.to_tell.append(reason)
+        """Another file, or none while the disk refuses it."""
+        self.to_tell.append(await asyncio.to_thread(self.ledger.renew, error))
+        await self._fill(run)
+
+    async def _regain(self) -> None:
+        """Try the disk again."""
+        reason = await self._written(self.ledger.regain)
+        if reason is not None and self.streams.run is not None:
+            self.to_tell.append(reason)
+            await self._fill(self.streams.run)
+
+    async def _fill(self, run: int) -> None:
+        """An empty ledger gets everything that is in memory: this run, the gaps, what of candles was told."""
         self.tally.unsave(self.tally.rows(Query()))
         self.coverage.unsave(self.coverage.topics())
         gaps = self.gaps.select(None, None, 0, self.clock.now_ns())

@@ -23,6 +23,7 @@ from bridge.outages import GAP_CHANNEL, Outages
 from bridge.outbox import Outbox
 from bridge.pulse import Pulse
 from bridge.requests import Desk, Requests
+from bridge.saving import SENSORS_UNKNOWN, ask_to_save
 from bridge.settings import Settings
 from bridge.states import States
 from bridge.streams import Streams
@@ -133,7 +134,9 @@ class Bridge:
 
     def _link(self) -> Link:
         client = self.settings.client_id(f"homeassistant{self.settings.shard.replace('/', '-')}")
-        return Link(self.settings.broker, client, self.names, self.home, self.settings.homeassistant.birth_topic)
+        flag, figures = self.settings.data_dir / SENSORS_UNKNOWN, self.publisher.figures
+        ways = (lambda: ask_to_save(flag)), (lambda: figures.max_packet)
+        return Link(self.settings.broker, client, self.names, self.home, *ways)
 
     def change(self, settings: Settings) -> None:
         """Take other symbols from settings that were read anew; everything else needs a new start, and it is said."""
@@ -230,7 +233,7 @@ class Bridge:
     async def _tend(self) -> None:
         told_ns = 0
         while True:
-            for change in self.clock.check():
+            for change in (*self.clock.check(), *self._believed()):
                 await self._clock_changed(change)
             run = self.streams.run
             if run is not None and self.publisher.figures.marker_run > run:
@@ -269,9 +272,19 @@ class Bridge:
                 log.warning("%s", reason)
                 self.troubles.note(Trouble("clock", reason), now_ns)
 
+    def _believed(self) -> list[ClockChange]:
+        """The system does not say that its clock is right: every exchange that tells its time has to agree."""
+        if self.clock.synced:
+            return []
+        lags = [lag["p50"] for venue in self.venues if (lag := lag_ms(venue.feed.lags_ns)) is not None]
+        return self.clock.believe() if lags and all(abs(one) <= CLOCK_DIFFERS_MS for one in lags) else []
+
     async def _clock_changed(self, change: ClockChange) -> None:
         log.warning("%s", change.reason)
-        if change.kind == "synchronised":
+        if change.step_ns:
+            for venue in self.venues:
+                venue.feed.lags_ns.clear()  # of the wrong clock
+        if change.kind in ("synchronised", "believed"):
             await self._begin_run()
             self._tell_unclocked()
         elif change.step_ns < 0 and self.streams.run is not None:
@@ -341,13 +354,14 @@ class Bridge:
             "stalls": self.pulse.stalls,
             "unclocked": self.streams.unclocked or None,
             "gaps_forgotten": self.gaps.forgotten or None,
-            "store": self.books.trouble,
+            "store": self.books.trouble or self.ledger.away,
+            "clock_waits": self.clock.waits(),
             "clock_differs": sorted(self._differing) or None,
             "homeassistant": self.home.figures(),
             "demo": self.settings.demo or None,
             "children": self._children,
             "put_aside": self._aside[-LISTED:] or None,
-            "stuck": [one.who for one in self.vitals.stuck()] or None,
+            "stuck": self.vitals.found or None,
         }
 
 

@@ -1,6 +1,7 @@
 """The bridge's only clock: monotonic time plus an offset, so that no step of the system's clock moves a row unseen.
 
-Streams wait until the system says that its clock is right; where the system cannot tell it is taken at its word.
+Streams wait until the system says that its clock is right. One that never says so (no NTP client, or a service that may
+not ask the kernel) is believed after a while, if the exchanges' clocks agree; where there is no systemd, at once.
 """
 
 import ctypes
@@ -22,6 +23,8 @@ SYSTEMD = Path("/run/systemd/system")
 """Exists where systemd runs; elsewhere (containers) the kernel's flag says nothing of who keeps the clock."""
 SYNCHRONISED_ONCE = Path("/run/systemd/timesync/synchronized")
 """Made by systemd-timesyncd when it first set the clock since the boot: it stays true while the network is away."""
+BELIEVE_AFTER_S = 60.0
+"""How long the system may take to say that its clock is right, before those of the exchanges are asked."""
 TIME_ERROR = 5
 STA_UNSYNC = 0x40
 
@@ -29,13 +32,16 @@ STA_UNSYNC = 0x40
 class ClockChange(Struct, frozen=True):
     """What happened to the clock. `step_ns`: how far it was moved, negative is backward."""
 
-    kind: Literal["step", "synchronised"]
+    kind: Literal["step", "synchronised", "believed"]
     step_ns: int
+    because: str = ""
 
     @property
     def reason(self) -> str:
         """One sentence for `errors/bridge`."""
         moved = f"{abs(self.step_ns) / 1e9:.3f} s {'backward' if self.step_ns < 0 else 'forward'}"
+        if self.kind == "believed":
+            return f"{self.because}, but the exchanges' clocks agree with it, so it is believed"
         if self.kind == "synchronised":
             return f"the system's clock is synchronised; adopted {moved}"
         return f"the system's clock was stepped {moved}"
@@ -75,11 +81,19 @@ def kernel_synchronised() -> bool | None:
     return state != TIME_ERROR and not timex.status & STA_UNSYNC
 
 
-def system_synchronised() -> bool:
-    """Whether the system's clock is right, as far as the system can tell; True where it cannot."""
+def system_synchronised(kernel: Callable[[], bool | None] = kernel_synchronised) -> bool:
+    """Whether the system says that its clock is right; True where there is no systemd."""
     if not sys.platform.startswith("linux") or not SYSTEMD.exists() or SYNCHRONISED_ONCE.exists():
         return True
-    return kernel_synchronised() is not False
+    return kernel() is True
+
+
+def unsynchronised(kernel: Callable[[], bool | None] = kernel_synchronised) -> str:
+    """Why the system's clock is not taken to be right, in words."""
+    timesyncd = SYNCHRONISED_ONCE.parent.is_dir()
+    client = "systemd-timesyncd has not set it yet" if timesyncd else "systemd-timesyncd does not run"
+    asked = "the kernel may not be asked (adjtimex)" if kernel() is None else "the kernel says so"
+    return f"the system's clock is not known to be synchronised: {asked}, and {client}"
 
 
 class Clock:
@@ -96,13 +110,16 @@ class Clock:
         monotonic_ns: Callable[[], int] | None = None,
         wall_ns: Callable[[], int] = time.time_ns,
         synchronised: Callable[[], bool] = system_synchronised,
+        why: Callable[[], str] = unsynchronised,
     ) -> None:
         # the bare function, not a method around it: it is read for every frame
         self.monotonic_ns: Final = monotonic_ns or _monotonic()
         self._wall_ns = wall_ns
         self._synchronised = synchronised
         self.offset_ns = self._read_offset()
+        self._why = why
         self.synced = sync == "trust" or synchronised()
+        self._since_ns = self.monotonic_ns()
 
     def now_ns(self) -> int:
         """Wall time in ns since the epoch, UTC."""
@@ -119,6 +136,17 @@ class Clock:
             self.offset_ns += step_ns
             return [ClockChange("step", step_ns)]
         return []
+
+    def waits(self) -> str | None:
+        """Why streams wait for the clock; None if they do not."""
+        return None if self.synced else self._why()
+
+    def believe(self) -> list[ClockChange]:
+        """The exchanges' clocks agree with it: from some time on that is enough."""
+        if self.synced or self.monotonic_ns() - self._since_ns < BELIEVE_AFTER_S * 1e9:
+            return []
+        self.synced = True
+        return [ClockChange("believed", 0, self._why())]
 
     def _read_offset(self) -> int:
         """Wall minus monotonic time; the best of some tries, because a process may be stopped between two reads."""

@@ -7,6 +7,7 @@ TickbridgeError
 │   └── FeedRefused   the exchange said no (451, 403, 429, maintenance): reported plainly, tried again later
 ├── BrokerLost        the broker is away or refuses us: the outbox holds, retried for ever
 └── StoreError        a file of ours cannot be read or written: one line with the cure
+    ├── DiskAway      the disk is full, read-only or failing: it may pass, and whoever can goes on in memory
     └── Damaged       its content is no longer what we wrote: it is put aside, and a new one begun
 Anything else is our bug: the process says so and exits non-zero.
 """
@@ -47,6 +48,10 @@ class BrokerLost(TickbridgeError):
 
 class StoreError(TickbridgeError):
     """A file of ours cannot be used. The text says which and what to do."""
+
+
+class DiskAway(StoreError):
+    """The disk is full, read-only or failing; nothing is wrong with the file itself."""
 
 
 class Damaged(StoreError):

@@ -29,6 +29,8 @@ class Vitals:
         self._due_ns: dict[str, int] = {}
         self.ready = False
         """All parts are at work: what was promised at the start was kept once."""
+        self.found: list[str] = []
+        """Who was stuck when the watchdog looked last: it knows of a suspended machine."""
         self.status = "starting"
         """How it goes, in one line for a person."""
 

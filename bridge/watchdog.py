@@ -32,6 +32,7 @@ class Watchdog:
         self._told = ""
         self._names: list[str] = []
         self._stopping = False
+        self._ready_told = False
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -54,13 +55,12 @@ class Watchdog:
 
     def reloaded(self) -> None:
         self._told = ""
-        self._notifier.say("READY=1")
+        self._ready_told = self._notifier.say("READY=1")
 
     def _run(self) -> None:
         while not self._vitals.ready:
             if self._over.wait(STARTING_S):
                 return
-        self._notifier.say("READY=1")
         self._looked_ns = self._vitals.monotonic_ns()
         while not self._stopping:
             self._look()
@@ -76,14 +76,16 @@ class Watchdog:
         stuck = self._vitals.stuck()
         names = sorted(one.who for one in stuck)
         if names != self._names:
-            self._names = names
+            self._names = self._vitals.found = names
             if stuck:
                 log.critical("%s", told(stuck))
             else:
                 log.warning("all parts move again")
         status = told(stuck) or self._vitals.status
-        lines = [] if status == self._told else [f"STATUS={status}"]
+        lines = [] if self._ready_told else ["READY=1"]  # until it is taken: a start that is not told ends in a kill
+        if status != self._told:
+            lines.append(f"STATUS={status}")
         if not stuck and self._notifier.watchdog_s is not None:
             lines.append("WATCHDOG=1")
         if lines and self._notifier.say(*lines):
-            self._told = status
+            self._told, self._ready_told = status, True

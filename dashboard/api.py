@@ -175,6 +175,8 @@ class Api:
         told = {"ok": well, "store": status["store"], "broker": broker}
         if self._keeper is not None:
             told["proof"] = self._keeper.state
+        if self._store is not None and (aside := self._store.status().get("put_aside")):
+            told["put_aside"] = [one["file"] for one in aside]
         may_know = request.scope.get(KNOWN, True) or is_near(request.scope)
         return document(told if may_know else {"ok": well}, 200 if well else 503)
 

@@ -9,14 +9,14 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
 import uvloop
 from starlette.applications import Starlette
 
-from bridge.errors import SettingsError, StoreError
+from bridge.errors import Damaged, SettingsError, StoreError
+from bridge.saving import RECORDER_SESSION, ask_to_save
 from bridge.settings import Dashboard, Settings
 from bridge.vitals import Vitals
 from bridge.watchdog import Watchdog
@@ -51,7 +51,8 @@ WRONG_SETTINGS = 2
 TASK_DIED = 3
 DAMAGED = -1
 """The history was put aside: everything begins anew with another one."""
-SESSION_FLAG = "recorder-session"
+PAUSES_S = (0.0, 1.0, 4.0, 15.0, 15.0)
+"""Before another history is begun after each damage: a card that damages every file must not be written without end."""
 log = logging.getLogger(__name__)
 
 
@@ -63,7 +64,7 @@ def run(settings: Settings) -> int:
     try:
         settings.broker.secret()
         door = Door(settings)
-        while True:
+        for pause_s in PAUSES_S:
             with bind(settings.dashboard.host, settings.dashboard.port) as listener:
                 history = open_history(settings)
                 with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -71,7 +72,11 @@ def run(settings: Settings) -> int:
             if code != DAMAGED or not isinstance(history, SqliteHistory) or history.damage is None:
                 return code
             replace(history.path, history.damage)
-    except StoreAway as error:
+            time.sleep(pause_s)
+        raise StoreAway(
+            f"{settings.data_dir / FILE} was damaged {len(PAUSES_S)} times: check the disk or card, and make a backup"
+        )
+    except (StoreAway, Damaged) as error:
         log.error("%s", error)
         return FAILED
     except (SettingsError, StoreError) as error:
@@ -104,9 +109,11 @@ async def serve(
     """Run all parts until a signal comes or one dies; then flush, close, and say how it ended. Closes the history."""
     vitals = Vitals(time.monotonic_ns, settings.watchdog.grace_s)
     live = LiveStates(settings, vitals)
-    flag = settings.data_dir / SESSION_FLAG
+    flag = settings.data_dir / RECORDER_SESSION
     # what InfluxDB has, Telegraf writes
-    recorder = Recorder(history, settings, lambda: touch(flag), vitals) if isinstance(history, SqliteHistory) else None
+    recorder = (
+        Recorder(history, settings, lambda: ask_to_save(flag), vitals) if isinstance(history, SqliteHistory) else None
+    )
     keeper = Keeper(settings, history) if history is not None and settings.audit.enabled else None
     api, stream = Api(settings, live, history, recorder, keeper), Stream(Hub(live))
     page = settings.dashboard
@@ -241,14 +248,6 @@ def watch_telegraf(settings: Settings) -> "TelegrafHealth":
     from dashboard.telegraf_health import TelegrafHealth  # noqa: PLC0415 - the embedded store need not wait for it
 
     return TelegrafHealth(settings)
-
-
-def touch(flag: Path) -> None:
-    """Tell whoever owns the broker that it has the recorder's session now, and should save it."""
-    try:
-        flag.touch()
-    except OSError as error:
-        log.warning("%s: %s", flag, error.strerror)
 
 
 def told(live: LiveStates, recorder: Recorder | None, history: "SqliteHistory | InfluxHistory | None") -> str:

@@ -1,7 +1,11 @@
 import time
 from collections.abc import Callable
+from pathlib import Path
 
-from bridge.clock import Clock, ClockChange, kernel_synchronised, system_synchronised
+import pytest
+
+from bridge import clock as clocks
+from bridge.clock import Clock, ClockChange, kernel_synchronised, system_synchronised, unsynchronised
 
 S = 1_000_000_000
 
@@ -128,3 +132,57 @@ def test_the_system_is_read_without_rights() -> None:
     assert clock.check() == []
     assert kernel_synchronised() in (True, False, None)
     assert system_synchronised() in (True, False)
+
+
+def test_a_system_that_never_says_so_is_believed_after_a_while() -> None:
+    system = System()
+    system.synced = False
+    clock = Clock(
+        monotonic_ns=lambda: system.mono,
+        wall_ns=lambda: system.wall,
+        synchronised=system.synchronised,
+        why=lambda: "nobody says that the clock is right",
+    )
+    assert clock.waits() == "nobody says that the clock is right"
+    system.passes(59)
+    assert clock.believe() == []
+    system.passes(1)
+    (change,) = clock.believe()
+    assert change.reason == (
+        "nobody says that the clock is right, but the exchanges' clocks agree with it, so it is believed"
+    )
+    assert clock.synced
+    assert clock.waits() is None
+    assert clock.believe() == []
+
+
+@pytest.mark.parametrize(
+    ("kernel", "told", "synced", "reason"),
+    [
+        (True, False, True, ""),
+        (False, False, False, "the kernel says so, and systemd-timesyncd has not set it yet"),
+        (None, False, False, "the kernel may not be asked (adjtimex), and systemd-timesyncd has not set it yet"),
+        (None, True, True, ""),
+        (None, None, False, "the kernel may not be asked (adjtimex), and systemd-timesyncd does not run"),
+        (False, None, False, "the kernel says so, and systemd-timesyncd does not run"),
+    ],
+)
+def test_who_says_that_the_clock_is_right(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kernel: bool | None,
+    told: bool | None,
+    synced: bool,
+    reason: str,
+) -> None:
+    monkeypatch.setattr(clocks, "SYSTEMD", tmp_path)
+    flag = tmp_path / "timesync" / "synchronized"
+    monkeypatch.setattr(clocks, "SYNCHRONISED_ONCE", flag)
+    if told is not None:
+        flag.parent.mkdir()
+    if told:
+        flag.touch()
+    assert system_synchronised(lambda: kernel) is synced
+    assert synced or unsynchronised(lambda: kernel).endswith(reason)
+    monkeypatch.setattr(clocks, "SYSTEMD", tmp_path / "missing")
+    assert system_synchronised(lambda: kernel)

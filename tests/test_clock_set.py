@@ -3,6 +3,8 @@
 import asyncio
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -43,10 +45,9 @@ def clock_gaps(heard: Subscriber) -> Counter[tuple[str, str]]:
     )
 
 
-async def test_streams_wait_for_the_clock_and_every_correction_leaves_a_truthful_record(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    system = System()
+@asynccontextmanager
+async def bridged(tmp_path: Path, system: System, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Subscriber]:
+    """A whole bridge on this system; what is heard of it."""
     clock = partial(Clock, wall_ns=system.wall_ns, synchronised=lambda: system.synced)
     monkeypatch.setattr("bridge.bridge.Clock", clock)
     filters = ("prices/#", "latest/#", "gaps/#", "errors/#", "health/#")
@@ -58,10 +59,33 @@ async def test_streams_wait_for_the_clock_and_every_correction_leaves_a_truthful
                 with Watchdog(bridge.vitals, Notifier({})) as watchdog:
                     task = asyncio.create_task(_live(bridge, watchdog, None))
                     try:
-                        await _through(system, heard)
+                        yield heard
                     finally:
                         task.cancel()
                         await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_streams_wait_for_the_clock_and_every_correction_leaves_a_truthful_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = System()
+    async with bridged(tmp_path, system, monkeypatch) as heard:
+        await _through(system, heard)
+
+
+async def test_a_system_that_never_says_so_is_believed_when_the_exchanges_agree_and_not_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.clock.BELIEVE_AFTER_S", 0.5)
+    monkeypatch.setattr("bridge.bridge.HEALTH_S", 1.0)
+    system = System()
+    async with bridged(tmp_path, system, monkeypatch) as heard:
+        await heard.until(lambda: any("clock_differs" in one for one in heard.told("health/bridge")))
+        assert "not known to be synchronised" in heard.told("health/bridge")[-1]["clock_waits"]
+        assert heard.topics("prices/") == []
+        system.wrong_ns = 0
+        await heard.until(lambda: heard.told(PRICE))
+        await heard.until(lambda: any("so it is believed" in one["reason"] for one in heard.told("errors/bridge")))
 
 
 async def _through(system: System, heard: Subscriber) -> None:

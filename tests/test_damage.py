@@ -1,10 +1,13 @@
 """Damaged files of the bridge: put aside under a new name, reported, and the bridge goes on."""
 
+import errno
 import json
 import os
+import resource
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -68,6 +71,29 @@ def test_no_damage_of_the_ledger_keeps_a_bridge_from_working(
             assert REASON in ledger.loss.reason
 
 
+@pytest.mark.parametrize("kept", ["", "garbage", "9" * 40, "\0" * 14])
+async def test_a_run_is_later_than_those_of_a_lost_ledger_though_broker_and_clock_know_of_none(
+    tmp_path: Path, kept: str
+) -> None:
+    from tests.test_books import Desk  # noqa: PLC0415 - pytest would collect its tests here, too
+
+    file, last = tmp_path / "ledger.db", tmp_path / "ledger.last-run"
+    ledger = Ledger(file, Topics())
+    ledger.begin(9_000_000_000_000, S)
+    ledger.close()
+    file.write_bytes(file.read_bytes()[:5000])
+    if kept:
+        last.write_text(kept)
+    Ledger.open(file, Topics()).close()
+    desk = Desk(file)
+    await desk.books.begin(0)
+    run = desk.streams.run
+    assert run is not None
+    assert (run == 9_000_000_000_001) == (not kept), "a damaged note is none"
+    assert last.read_text() == f"{run}\n"
+    desk.ledger.close()
+
+
 def test_an_empty_ledger_is_a_lost_one(tmp_path: Path) -> None:
     (tmp_path / "ledger.db").touch()
     os.utime(tmp_path / "ledger.db", (100, 100))
@@ -113,28 +139,68 @@ def test_a_ledger_that_another_bridge_uses_is_left_to_it(
 
 
 # --- names --------------------------------------------------------------------------------------------
-def test_the_newest_few_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "ledger.db"
-    at = iter([time.gmtime(day * 86_400) for day in (1, 1, 2, 3, 4)])
+def clock_of(monkeypatch: pytest.MonkeyPatch, *days: int) -> None:
+    at = iter([time.gmtime(day * 86_400) for day in days])
     monkeypatch.setattr(aside.time, "gmtime", lambda: next(at))
-    for k in range(5):
-        path.write_text(str(k))
+
+
+def test_the_first_the_largest_and_the_last_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "ledger.db"
+    clock_of(monkeypatch, 1, 1, 2, 3, 4)
+    for size in (5, 3, 90, 7, 1):
+        path.write_text("x" * size)
         put_aside(path)
     (tmp_path / f"other.db{MARK}19700101T000000Z").touch()
-    told = asides(tmp_path)
-    assert [name for name in told if name.startswith("ledger")] == [
-        f"ledger.db{MARK}1970010{day}T000000Z" for day in (3, 4, 5)
-    ]
-    assert len(told) == 4
+    assert [(tmp_path / name).stat().st_size for name in asides(tmp_path) if name.startswith("ledger")] == [5, 90, 1]
+    assert asides(tmp_path)[-1] == f"ledger.db{MARK}19700105T000000Z-5"
 
 
-def test_two_of_one_second_have_two_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    at = time.gmtime(0)
-    monkeypatch.setattr(aside.time, "gmtime", lambda: at)
-    for _ in range(2):
-        (tmp_path / "x").touch()
-        put_aside(tmp_path / "x")
-    assert asides(tmp_path) == [f"x{MARK}19700101T000000Z", f"x{MARK}19700101T000000Z-1"]
+def test_one_that_was_just_made_stays_though_the_clock_went_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x"
+    path.with_name(f"x{MARK}20261127T120000Z").write_text("of an earlier version")
+    clock_of(monkeypatch, 900, 800, 700, 0)
+    for k in range(4):
+        path.write_text(str(k))
+        kept = put_aside(path)
+    assert [(tmp_path / name).read_text() for name in asides(tmp_path)] == ["of an earlier version", "0", "3"]
+    assert kept.name == f"x{MARK}19700101T000000Z-4"
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_crash_amid_leaves_a_file_with_its_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, links: bool
+) -> None:
+    class PowerCut(Exception):
+        pass
+
+    def cut(*_: object) -> None:
+        raise PowerCut
+
+    def refused(*_: object) -> None:
+        raise PermissionError
+
+    path, journal = tmp_path / "x", tmp_path / "x-journal"
+    path.write_text("the file")
+    journal.write_text("its journal")
+    if not links:
+        monkeypatch.setattr(Path, "hardlink_to", refused)
+    with monkeypatch.context() as power:
+        power.setattr(Path, "replace", cut)
+        with pytest.raises(PowerCut):
+            put_aside(path)
+    assert (path.read_text(), journal.read_text()) == ("the file", "its journal")
+    with monkeypatch.context() as power:
+        power.setattr(Path, "unlink", lambda one, missing_ok: cut() if one == journal else None)
+        power.setattr(aside.time, "gmtime", lambda: time.struct_time((2030, 1, 1, 0, 0, 0, 0, 1, 0)))
+        with pytest.raises(PowerCut):
+            put_aside(path)
+    (kept,) = asides(tmp_path)
+    assert (tmp_path / kept).read_text() == "the file"
+    assert (tmp_path / f"{kept}-journal").read_text() == "its journal"
+    sqlite3.connect(path).execute("CREATE TABLE a(b)").connection.close()
+    assert not journal.exists()
 
 
 def test_a_file_that_cannot_be_renamed_is_told_with_the_cure(tmp_path: Path) -> None:
@@ -196,6 +262,105 @@ async def test_a_damaged_catalogue_is_put_aside_and_asked_for_again(tmp_path: Pa
     assert all("was damaged" in told and MARK in told for told in rig.damaged)
 
 
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file of this process grows."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def refuse(self: Path, target: Path) -> Path:
+    raise OSError(errno.EROFS, "Read-only file system", str(self), None, str(target))
+
+
+def test_a_ledger_that_the_disk_refuses_at_the_start_is_in_memory_until_it_takes_it(tmp_path: Path) -> None:
+    path = tmp_path / "bridge" / "ledger.db"
+    with full_disk():
+        ledger = Ledger.open(path, Topics())
+        assert ledger.away is not None
+        assert ledger.loss is not None
+        ledger.begin(RUN, S)
+        with pytest.raises(StoreError, match="in memory only"):
+            ledger.regain()
+        assert ledger.latest_run() == RUN
+    assert ledger.regain() == "the ledger is on the disk again"
+    assert asides(path.parent) == [], "a try leaves no empty file"
+    assert ledger.away is None
+    ledger.begin(RUN, S)
+    ledger.close()
+    again = Ledger(path, Topics())
+    assert again.latest_run() == RUN
+    again.close()
+
+
+def test_a_damaged_ledger_that_cannot_be_put_aside_at_the_start_is_in_memory_until_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ledger.db"
+    path.write_text("zeros" * 500)
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "replace", refuse)
+        ledger = Ledger.open(path, Topics())
+        assert ledger.loss is not None
+        assert "in memory only" in ledger.loss.reason
+        with pytest.raises(StoreError, match="Read-only file system"):
+            ledger.regain()
+    assert REASON in ledger.regain()
+    assert len(asides(tmp_path)) == 1
+    ledger.close()
+
+
+def test_a_disk_that_became_read_only_is_no_wrong_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bridge").write_text("a file in the way")
+    monkeypatch.setattr("bridge.ledger.schema._is_read_only", lambda folder: True)
+    ledger = Ledger.open(tmp_path / "bridge" / "ledger.db", Topics())
+    assert ledger.away is not None
+    ledger.close()
+
+
+async def test_a_bridge_goes_on_in_memory_where_its_damaged_ledger_cannot_be_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.test_books import TOPIC, Desk  # noqa: PLC0415 - pytest would collect its tests here, too
+
+    desk = Desk(tmp_path / "ledger.db")
+    await desk.books.begin(0)
+    desk.tell(1)
+    await desk.books.save()
+    harm(desk.ledger, tmp_path / "ledger.db")
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "replace", refuse)
+        desk.tell(2)
+        desk.outbox.take(100)
+        desk.outbox.acknowledge(2, 1)
+        for _ in range(3):
+            await desk.books.save()
+        assert desk.books.ledger.away is not None
+        assert any("Read-only file system" in told for told in desk.books.to_tell)
+        assert list(desk.ledger.covered()) == [TOPIC]
+        await desk.books._regain()
+        assert desk.books.trouble is not None
+    await desk.books._regain()
+    await desk.books.save()
+    assert (desk.books.trouble, desk.ledger.away) == (None, None)
+    desk.ledger.close()
+    again = Ledger(tmp_path / "ledger.db", Topics())
+    assert [one.run for one in again.runs()] == [desk.streams.run]
+    assert list(again.covered()) == [TOPIC]
+    again.close()
+
+
+def harm(ledger: Ledger, file: Path) -> None:
+    ledger._db.execute("PRAGMA shrink_memory")
+    with file.open("r+b") as opened:
+        opened.seek(4096)
+        opened.write(Random(1).randbytes(file.stat().st_size - 4096))
+
+
 async def test_a_ledger_that_is_damaged_while_it_is_used_is_written_anew(tmp_path: Path) -> None:
     from tests.test_books import TOPIC, Desk  # noqa: PLC0415 - pytest would collect its tests here, too
 
@@ -203,11 +368,7 @@ async def test_a_ledger_that_is_damaged_while_it_is_used_is_written_anew(tmp_pat
     await desk.books.begin(0)
     desk.tell(1)
     await desk.books.save()
-    desk.ledger._db.execute("PRAGMA shrink_memory")
-    file = tmp_path / "ledger.db"
-    with file.open("r+b") as opened:
-        opened.seek(4096)
-        opened.write(Random(1).randbytes(file.stat().st_size - 4096))
+    harm(desk.ledger, tmp_path / "ledger.db")
     desk.tell(2)
     desk.outbox.take(100)
     desk.outbox.acknowledge(2, 1)

@@ -15,6 +15,7 @@ from bridge.loading import load
 from bridge.mqtt import connection
 from bridge.notify import Notifier
 from bridge.simulator import Simulator
+from bridge.vitals import Vitals
 from bridge.watchdog import Watchdog
 from tests.broker import Broker
 from tests.manager import Manager, manager
@@ -147,3 +148,41 @@ async def test_ready_does_not_wait_for_exchange_or_broker(tmp_path: Path) -> Non
         async with house(tmp_path, away, sim) as one:
             await one.fed()
             assert "broker away" in one.systemd.status
+
+
+class Said(Notifier):
+    """Knows of each try whether it was taken."""
+
+    def __init__(self, environ: dict[str, str]) -> None:
+        super().__init__(environ)
+        self.taken: list[bool] = []
+
+    def say(self, *lines: str) -> bool:
+        self.taken.append(super().say(*lines))
+        return self.taken[-1]
+
+
+async def test_a_start_that_the_manager_did_not_take_is_told_again(tmp_path: Path) -> None:
+    vitals = Vitals(time.monotonic_ns, 1)
+    vitals.ready = True
+    said = Said({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "40000"})
+    with Watchdog(vitals, said) as watchdog:
+        while len(said.taken) < 2:
+            await asyncio.sleep(0.01)
+        with manager(tmp_path) as systemd:
+            await systemd.until(lambda: systemd.lines.count("WATCHDOG=1") > 2)
+            assert systemd.lines.count("READY=1") == 1
+        watchdog.stopping()
+
+
+async def test_a_machine_that_slept_accuses_nobody_for_a_beat(running: House) -> None:
+    vitals = running.bridge.vitals
+    slept_ns = [0]
+    monotonic_ns = vitals.monotonic_ns
+    vitals.monotonic_ns = lambda: monotonic_ns() + slept_ns[0]
+    slept_ns[0] = 3600 * 1_000_000_000
+    assert running.bridge._bridge_figures()["stuck"] is None, "before the watchdog has looked"
+    seen = len(running.systemd.lines)
+    await running.systemd.until(lambda: running.systemd.lines[seen:].count("WATCHDOG=1") > 3)
+    assert not vitals.stuck()
+    assert running.bridge._bridge_figures()["stuck"] is None

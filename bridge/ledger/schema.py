@@ -1,12 +1,14 @@
 """The ledger's file: its tables, its version, and how it is opened. Nothing of a file that is not ours is touched."""
 
+import errno
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from bridge.aside import is_broken
-from bridge.errors import Damaged, StoreError
+from bridge.errors import Damaged, DiskAway, StoreError
 
 VERSION = 1
 APPLICATION_ID = 0x7469636C
@@ -36,6 +38,8 @@ CURES = {
 DAMAGE = frozenset({"SQLITE_NOTADB", "SQLITE_CORRUPT"})
 DOUBTFUL = frozenset({"SQLITE_READONLY", "SQLITE_ERROR"})
 """What a damaged head may look like."""
+PASSING = frozenset({"SQLITE_FULL", "SQLITE_IOERR"})
+SYSTEM_PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS})
 OURS = frozenset({"runs", "topics", "published", "jobs", "gaps"})
 LIKELY_VERSION = 100
 """A schema beyond is none of a later Tickbridge."""
@@ -56,18 +60,38 @@ def using(path: Path) -> Iterator[None]:
         cure = CURES.get(family, f"cannot be used ({error}): check the folder's rights and the disk")
         if family in DAMAGE or (family in DOUBTFUL and is_broken(path)) or "decode to UTF-8" in str(error):
             raise Damaged(f"{path} {cure}") from error
-        raise StoreError(f"{path} {cure}") from error
+        passing = family in PASSING or getattr(error, "errno", None) in SYSTEM_PASSING or _is_read_only(path.parent)
+        kind = DiskAway if passing else StoreError
+        raise kind(f"{path} {cure}") from error
+
+
+def _is_read_only(folder: Path) -> bool:
+    """Whether the disk is, as one becomes by itself that fails. Wrong rights are another matter."""
+    try:
+        return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
+def in_memory() -> sqlite3.Connection:
+    """A ledger for as long as the process lives."""
+    db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    _prepare(db, Path(":memory:"))
+    return db
 
 
 def connect(path: Path) -> sqlite3.Connection:
     """Open the ledger, or make it. One bridge at a time. Raises StoreError; nothing is ever overwritten."""
     with using(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        made = not path.exists()
         db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
         try:
             _prepare(db, path)
         except BaseException:
             db.close()
+            if made and path.exists() and not path.stat().st_size:
+                path.unlink()  # else the next try takes it for a file that was cut short
             raise
     return db
 

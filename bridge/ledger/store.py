@@ -16,10 +16,11 @@ from msgspec import Struct, structs
 
 from bridge.aside import put_aside
 from bridge.coverage import Span
-from bridge.errors import Damaged
+from bridge.errors import Damaged, DiskAway, StoreError
 from bridge.gaps import Stopped
+from bridge.ledger import last_run
 from bridge.ledger.rows import ALIVE, Job, Published, Query, Run
-from bridge.ledger.schema import CURES, connect, using
+from bridge.ledger.schema import CURES, connect, in_memory, using
 from bridge.topics import Gap, Topics
 
 RUNS_KEPT_DAYS = 400
@@ -51,24 +52,28 @@ class Loss(Struct, frozen=True):
 class Ledger:
     """One file, one bridge. `names` tell which exchange and channel a topic is of."""
 
-    def __init__(self, path: Path, names: Topics) -> None:
+    def __init__(self, path: Path, names: Topics, db: sqlite3.Connection | None = None) -> None:
         self._path = path
         self._names = names
         self._lock = Lock()
         self.loss: Loss | None = None
-        """What `open` had to put aside."""
-        self._db = connect(path)
+        """What `open` could not use."""
+        self.away: str | None = None
+        """Why it is kept in memory only, until `regain`."""
+        self._db = db or connect(path)
 
     @classmethod
     def open(cls, path: Path, names: Topics) -> Self:
-        """The ledger; a damaged one is put aside before, and another one begun. Raises StoreError."""
+        """The ledger. A damaged one is put aside before; where the disk refuses that or another one, it is in memory.
+
+        Raises StoreError for a file of others, of another version or in use, and for a folder without rights.
+        """
         known_ns = path.stat().st_mtime_ns if path.is_file() else 0
         try:
             return cls._proven(path, names)
-        except Damaged as error:
-            reason = _put_aside(path, error)
-            ledger = cls(path, names)
-            ledger.loss = Loss(reason, known_ns)
+        except (Damaged, DiskAway) as error:
+            ledger = cls(path, names, in_memory())
+            ledger.loss = Loss(ledger.renew(error), known_ns)
         return ledger
 
     @classmethod
@@ -83,13 +88,33 @@ class Ledger:
             raise
         return ledger
 
-    def renew(self, error: Damaged) -> str:
-        """It turned out to be damaged: begin another one in its place; what is to be said. Raises StoreError."""
+    def renew(self, error: StoreError) -> str:
+        """It cannot be used: another one in its place, in memory if that is refused. What is to be said."""
         with self._lock:
-            self._db.close()
-            reason = _put_aside(self._path, error)
-            self._db = connect(self._path)
-        return reason
+            said = str(error)
+            try:
+                if isinstance(error, Damaged):
+                    said = _put_aside(self._path, error)
+                db, self.away = connect(self._path), None
+            except StoreError as trouble:
+                db, self.away = in_memory(), f"the ledger is in memory only: {trouble}"
+                said = f"{said}; {self.away}" if str(trouble) not in said else self.away
+            used, self._db = self._db, db
+            used.close()
+        return said
+
+    def regain(self) -> str:
+        """From memory to the disk again, empty or with what is still there; what is to be said. Raises StoreError."""
+        other = self.open(self._path, self._names)
+        if other.away is not None:
+            self.away = other.away
+            other.close()
+            raise StoreError(other.away)
+        with self._lock:
+            used, self._db, self.away = self._db, other._db, None
+            used.close()
+        reason = f" ({other.loss.reason})" if other.loss is not None else ""
+        return f"the ledger is on the disk again{reason}"
 
     def prove(self) -> None:
         """Read all that a start reads, and the whole file if that is quickly done. Raises Damaged."""
@@ -115,8 +140,10 @@ class Ledger:
         """A run starts; `gaps` are what `recover` made of the runs before, which are answered for by that."""
         with self._writing() as db:
             db.execute("UPDATE runs SET told=1, how=coalesce(how, 'killed') WHERE told=0")
-            db.execute("INSERT INTO runs(run, started_ns, known_ns) VALUES(?, ?, ?)", (run, started_ns, started_ns))
+            known = (run, started_ns, started_ns)
+            db.execute("INSERT INTO runs(run, started_ns, known_ns) VALUES(?, ?, ?) ON CONFLICT DO NOTHING", known)
             self._put_gaps(db, gaps)
+        last_run.write(self._path, max(run, last_run.read(self._path)))
 
     def save(
         self,
@@ -164,8 +191,8 @@ class Ledger:
 
     # --- reading ------------------------------------------------------------------------------------
     def latest_run(self) -> int:
-        """The highest run id there is, 0 if none: a new one is always later."""
-        return int(self._read("SELECT coalesce(max(run), 0) FROM runs")[0][0])
+        """The highest run id there is, also of a ledger that is no more, 0 if none: a new one is always later."""
+        return max(last_run.read(self._path), int(self._read("SELECT coalesce(max(run), 0) FROM runs")[0][0]))
 
     def runs(self) -> list[Run]:
         """The newest runs, newest first."""

@@ -91,6 +91,7 @@ async def _once(settings: Settings, wish: Wish, ear: Ear, found: list[Finding]) 
         )
     elif "bridge" in wish.parts:
         found.append(verdicts.bridge(ear.heard, names))
+        found += verdicts.put_aside(ear.heard.states.get(names.health("bridge"), {}), "bridge")
         enabled = [name for name in type(settings.exchanges).model_fields if getattr(settings.exchanges, name).enabled]
         may_fail = wish.exchanges_may_fail
         found += [verdicts.exchange(name, ear.heard, names, may_fail=may_fail) for name in enabled]

@@ -57,9 +57,23 @@ def bridge(heard: Heard, names: Topics) -> Finding:
 def _bridge_problems(told: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
     refused = told.get("refused") or {}
     yield "stuck", ", ".join(map(str, told.get("stuck") or ())), "start it anew, and tell us what its log says"
-    yield "clock", str(told.get("clock", "")), "nothing is stored until the system's clock is right: see timedatectl"
+    yield (
+        "clock",
+        str(told.get("clock_waits") or told.get("clock", "")),
+        "nothing is stored until the system's clock is right: see timedatectl",
+    )
     yield "ledger", str(told.get("store") or ""), "its log says more"
     yield "the broker refuses", ", ".join(f"{root}/" for root in refused), "see the broker's acl"
+
+
+def put_aside(told: Mapping[str, Any], whose: str) -> list[Finding]:
+    """Damaged files that were put aside, oldest first: no fault any more, but said until they are gone."""
+    names = [str(name) for name in told.get("put_aside") or ()]
+    if not names:
+        return []
+    cure = "save what can be saved (docs/operations.md), then remove"
+    said = f"{len(names)} damaged of the {whose}'s, last {names[-1]}: {cure}"
+    return [Finding("put aside", True, said[:SHOWN])]
 
 
 def exchange(name: str, heard: Heard, names: Topics, *, may_fail: bool) -> Finding:
@@ -87,7 +101,7 @@ def page(told: Mapping[str, Any]) -> list[Finding]:
         found = [wrong("page", f"the broker is {broker}", "see the dashboard's settings of the broker, and its log")]
     if store not in ("ok", "off"):
         return [*found, wrong("history", store, "see the dashboard's log")]
-    return [*found, _history(told, store)]
+    return [*found, _history(told, store), *put_aside(told, "dashboard")]
 
 
 def _history(told: Mapping[str, Any], store: str) -> Finding:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from bridge.aside import asides, put_aside
-from bridge.errors import Damaged
+from bridge.errors import Damaged, StoreError
 from bridge.settings import History as Keep
+from dashboard.history.base import StoreAway
 from dashboard.history.embedded import Embedded, P, T
 from dashboard.history.reader import Reader
 from dashboard.history.restore import remember
@@ -139,8 +140,11 @@ class SqliteHistory(Embedded):
 
 
 def replace(path: Path, error: Damaged) -> None:
-    """Put a damaged history aside: what it held is not claimed by the next, which is born anew. Raises StoreError."""
-    aside = put_aside(path)
+    """Put a damaged history aside: what it held is not claimed by the next, which is born anew. Raises StoreAway."""
+    try:
+        aside = put_aside(path)
+    except StoreError as problem:  # a read-only disk: the next start may find another one
+        raise StoreAway(str(problem)) from error
     log.error("%s", error)
     log.error("the history was damaged and is kept as %s, where it takes room: another one begins", aside)
 

@@ -16,10 +16,13 @@ from typing import Any
 import httpx
 import pytest
 
+from bridge import aside
 from bridge.aside import asides
+from bridge.errors import Damaged
 from bridge.settings import Broker as BrokerSettings
 from bridge.settings import Dashboard, Settings
 from bridge.settings import History as Keep
+from dashboard import serve
 from dashboard.history.sqlite import SqliteHistory
 from dashboard.serve import TASK_DIED, supervise
 from tests.broker import Broker, free_ports
@@ -171,6 +174,7 @@ async def test_a_damaged_history_is_put_aside_at_the_start_and_while_it_is_used(
         await until(process.answers, "it runs")
         (kept,) = await _put_aside(process)
         assert kept["bytes"] == 1700
+        assert (await asyncio.to_thread(httpx.get, f"{process.url}/healthz")).json()["put_aside"] == [kept["file"]]
         assert (tmp_path / kept["file"]).read_text() == "half of a history" * 100
         await market.publish(500)
         await until(lambda: _stored(process, market), "every row is there")
@@ -189,6 +193,24 @@ async def test_a_damaged_history_is_put_aside_at_the_start_and_while_it_is_used(
     born_ns = (await store.heard_since())["prices"]
     store.close()
     assert born_ns > (tmp_path / asides(tmp_path)[0]).stat().st_mtime_ns, "it claims nothing of the lost ones"
+
+
+def test_a_card_that_damages_every_history_is_not_written_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pauses: list[float] = []
+
+    async def damaged(settings: Settings, door: object, listener: object, history: SqliteHistory) -> int:
+        history.damage = Damaged("zeros")
+        await history.aclose()
+        return serve.DAMAGED
+
+    monkeypatch.setattr(serve, "serve", damaged)
+    monkeypatch.setattr(serve.time, "sleep", pauses.append)
+    assert serve.run(settings_for(tmp_path, 1)) == serve.FAILED
+    assert pauses == list(serve.PAUSES_S)
+    assert len(asides(tmp_path)) == aside.KEPT
+    assert "check the disk or card" in caplog.records[-1].getMessage()
 
 
 async def _put_aside(process: Process) -> list[dict[str, Any]]:

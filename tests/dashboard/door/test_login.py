@@ -326,6 +326,7 @@ async def test_the_log_tells_who_guesses_and_never_what(house: House, caplog: py
         ({"host": "192.168.1.7"}, True),
         ({"host": "pi"}, True),
         ({"trusted_proxies": ("127.0.0.1",)}, True),
+        ({"hosts": ("prices.example.org",)}, True),
         ({"login": "on"}, True),
         ({"host": "0.0.0.0", "login": "off"}, False),
     ],

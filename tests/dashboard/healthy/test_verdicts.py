@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bridge.topics import Topics
-from dashboard.healthy.verdicts import Finding, Heard, bridge, exchange, page
+from dashboard.healthy.verdicts import Finding, Heard, bridge, exchange, page, put_aside
 
 NAMES = Topics("home")
 WELL: dict[str, Any] = {"status": "online", "version": "1.2.3"}
@@ -36,6 +36,7 @@ def test_a_bridge_that_speaks_is_well() -> None:
         ({"status": "offline"}, False, "offline"),
         ({"status": "stopped"}, True, "stopped"),
         (WELL | {"clock": "unsynced"}, True, "clock: unsynced"),
+        (WELL | {"clock": "unsynced", "clock_waits": "the kernel says so"}, True, "clock: the kernel says so"),
         (WELL | {"store": "the disk\nis full"}, True, "ledger: the disk is full"),
         (WELL | {"stuck": ["publisher"]}, True, "stuck: publisher"),
         (WELL | {"refused": {"prices": {"count": 3}}}, True, "the broker refuses: prices/"),
@@ -84,3 +85,18 @@ def test_page_and_history(told: dict[str, Any], well: bool) -> None:
     findings = page(told)
     assert all(finding.ok for finding in findings) is well
     assert [finding.what for finding in findings] == ["page", "history"]
+
+
+def test_files_that_were_put_aside_are_said_and_are_not_wrong() -> None:
+    told = {
+        "store": "ok",
+        "broker": "ok",
+        "proof": "complete",
+        "put_aside": ["history.sqlite.damaged-20261127T120000Z-1"],
+    }
+    *_, finding = page(told)
+    assert finding.ok
+    assert "1 damaged of the dashboard's, last history.sqlite.damaged-20261127T120000Z-1" in finding.line()
+    (finding,) = put_aside(WELL | {"put_aside": ["a", "b"]}, "bridge")
+    assert "2 damaged of the bridge's, last b" in finding.told
+    assert put_aside(WELL, "bridge") == []

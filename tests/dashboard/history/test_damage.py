@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 
 from bridge.aside import asides
-from bridge.errors import StoreError
+from bridge.errors import Damaged, StoreError
 from bridge.settings import History as Keep
 from dashboard.history import tidy
-from dashboard.history.base import Span
+from dashboard.history.base import Span, StoreAway
 from dashboard.history.sqlite import SqliteHistory, replace
 from tests.damage import harmed, harms
 
@@ -89,3 +89,8 @@ async def _use(store: SqliteHistory) -> list[bytes]:
     if store.damage is not None:
         raise store.damage
     return (await store.rows("prices", "kucoin", "NEW-B", EVERYTHING)).rows
+
+
+def test_a_damaged_history_that_cannot_be_put_aside_is_tried_again(tmp_path: Path) -> None:
+    with pytest.raises(StoreAway, match="move it away"):
+        replace(tmp_path / "missing", Damaged("zeros"))
