@@ -133,7 +133,8 @@ class Bridge:
 
     def _link(self) -> Link:
         client = self.settings.client_id(f"homeassistant{self.settings.shard.replace('/', '-')}")
-        return Link(self.settings.broker, client, self.names, self.home, self.settings.homeassistant.birth_topic)
+        birth_topic = self.settings.homeassistant.birth_topic
+        return Link(self.settings.broker, client, self.names, self.home, birth_topic, self.vitals)
 
     def change(self, settings: Settings) -> None:
         """Take other symbols from settings that were read anew; everything else needs a new start, and it is said."""

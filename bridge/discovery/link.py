@@ -19,11 +19,15 @@ from bridge.homeassistant.devices import MAX_BYTES
 from bridge.mqtt.client import client, heed_cancel, keep_serving
 from bridge.settings import Broker
 from bridge.topics import Topics
+from bridge.vitals import Vitals
 
 log = logging.getLogger(__name__)
 
 LOOK_S = 30.0
 """How long a broker may take to tell what it retains, or to give back what was published."""
+LOOK_AGAIN_S = 300.0
+"""While nothing changes, so often is looked whether the broker still hears and tells us."""
+HOME = "homeassistant"
 BIRTH_DELAY_S = (1.0, 5.0)
 """Home Assistant has just started and is busy: everybody waits a while, and not all the same."""
 SUBSCRIBING_S = 2.0
@@ -33,8 +37,11 @@ SUBSCRIBING_S = 2.0
 class Link:
     """Runs until cancelled, whatever the broker does. Raises SettingsError if the password's file cannot be read."""
 
-    def __init__(self, broker: Broker, client_id: str, names: Topics, home: Home, birth_topic: str) -> None:
+    def __init__(
+        self, broker: Broker, client_id: str, names: Topics, home: Home, birth_topic: str, vitals: Vitals
+    ) -> None:
         self._broker = broker
+        self._vitals = vitals
         self._password = broker.secret()
         self._client_id = client_id
         self._names = names
@@ -45,11 +52,12 @@ class Link:
 
     async def run(self) -> None:
         """A new client for every connection."""
-        await keep_serving(self._broker, self._serve, self._away)
+        await keep_serving(self._broker, self._serve, self._away, self._moves)
 
     async def _serve(self) -> None:
         """One connection, until it breaks."""
         shelf = Shelf(self._names.answer_root(), self._is_ours)
+        self._moves(3 * self._broker.connect_timeout_s)
         async with client(self._broker, self._client_id, self._password) as connection:
             self._told.clear()
             listening = asyncio.create_task(self._listen(connection, shelf))
@@ -83,6 +91,7 @@ class Link:
         await self._until_told()
         await connection.unsubscribe(sensors)
         for topic in self._home.sensor_topics():
+            self._moves(2 * self._broker.connect_timeout_s)
             if shelf.topics.get(topic) != UNKNOWN:
                 await connection.publish(topic, UNKNOWN, qos=1, retain=True)
                 self._home.hurry()
@@ -90,7 +99,10 @@ class Link:
             self._home.changed.clear()
             again, self._again = self._again, False
             await self._publish(connection, shelf, again=again)
-            await self._home.changed.wait()
+            self._moves(LOOK_AGAIN_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_AGAIN_S):
+                    await self._home.changed.wait()
 
     async def _publish(self, connection: aiomqtt.Client, shelf: Shelf, *, again: bool) -> None:
         """What differs from what the broker has, or all of it. Raises BrokerLost if it does not arrive there."""
@@ -98,6 +110,7 @@ class Link:
         todo = [one for one in changes(ours(self._home.ids, shelf.topics), wanted, again=again) if self._fits(*one)]
         self._told.clear()
         for topic, payload in todo:
+            self._moves(2 * self._broker.connect_timeout_s)
             await connection.publish(topic, payload, qos=1, retain=True)
             log.info("Home Assistant: %s %s", topic, "is written" if payload else "is removed")
         await shelf.ask_again(connection)
@@ -111,6 +124,7 @@ class Link:
 
     async def _until_told(self) -> None:
         """Raises BrokerLost for a broker that does not give back what was published."""
+        self._moves(LOOK_S)
         try:
             async with asyncio.timeout(LOOK_S):
                 await self._told.wait()
@@ -118,6 +132,9 @@ class Link:
             raise BrokerLost(
                 f"the broker does not give back what we publish under {self._names.answer_root()}"
             ) from error
+
+    def _moves(self, within_s: float) -> None:
+        self._vitals.promise(HOME, within_s)
 
     def _born(self) -> None:
         """Home Assistant is there: its states now, for it has subscribed already; its devices a little later."""
