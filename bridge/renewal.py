@@ -35,7 +35,8 @@ async def renewed(
 
 
 async def _renew(subscribe: Callable[[], Awaitable[object]], vitals: Vitals, who: str, answer_s: float) -> None:
-    while True:
+    task = asyncio.current_task()
+    while task is None or not task.cancelling():  # before Python 3.12 `wait_for` loses a cancellation now and then
         vitals.promise(who, RENEW_S)
         await asyncio.sleep(RENEW_S)
         vitals.promise(who, answer_s)

@@ -88,12 +88,15 @@ class Link:
     async def _keep(self, connection: aiomqtt.Client, shelf: Shelf) -> None:
         sensors = self._names.sensors("+")
         await shelf.ask(connection, [self._home.ids.filter(), sensors, self._birth_topic])
+        heed_cancel()
         await self._until_told()
         await connection.unsubscribe(sensors)
+        heed_cancel()
         for topic in self._home.sensor_topics():
             self._moves(2 * self._broker.connect_timeout_s)
             if shelf.topics.get(topic) != UNKNOWN:
                 await connection.publish(topic, UNKNOWN, qos=1, retain=True)
+                heed_cancel()
                 self._home.hurry()
         while True:
             self._home.changed.clear()
@@ -112,8 +115,10 @@ class Link:
         for topic, payload in todo:
             self._moves(2 * self._broker.connect_timeout_s)
             await connection.publish(topic, payload, qos=1, retain=True)
+            heed_cancel()
             log.info("Home Assistant: %s %s", topic, "is written" if payload else "is removed")
         await shelf.ask_again(connection)
+        heed_cancel()
         await self._until_told()
         refused = [topic for topic, payload in dict(todo).items() if shelf.topics.get(topic, b"") != payload]
         if refused:
