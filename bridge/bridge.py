@@ -271,11 +271,11 @@ class Bridge:
                 self.troubles.note(Trouble("clock", reason), now_ns)
 
     def _believed(self) -> list[ClockChange]:
-        """The system does not say that its clock is right: every exchange that tells its time has to agree."""
+        """The system does not say that its clock is right: one exchange that agrees is enough, another may lag."""
         if self.clock.synced:
             return []
         lags = [lag["p50"] for venue in self.venues if (lag := lag_ms(venue.feed.lags_ns)) is not None]
-        return self.clock.believe() if lags and all(abs(one) <= CLOCK_DIFFERS_MS for one in lags) else []
+        return self.clock.believe() if any(abs(one) <= CLOCK_DIFFERS_MS for one in lags) else []
 
     async def _clock_changed(self, change: ClockChange) -> None:
         log.warning("%s", change.reason)
