@@ -11,6 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 LOCKED := $(PIP) --require-hashes --no-deps -r
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 PAGE := dashboard/static/index.html
+ANSIBLE := .venv-ansible/stamp
 WEB := $(shell find dashboard/web -type f -not -path '*/node_modules/*' 2>/dev/null)
 CODE := bridge dashboard tests scripts benchmarks
 # Most tests wait for something more than they work, so a few more go at once than there are cores on a small machine.
@@ -18,10 +19,10 @@ WORKERS ?= 3
 PYTEST := $(BIN)/pytest
 AT_ONCE := $(PYTEST) -n $(WORKERS) --dist loadfile
 
-.PHONY: help run demo test check unit real browser javascript homeassistant bench docs lock clean mosquitto chromium FORCE
+.PHONY: help run demo test check unit real browser javascript homeassistant bench docs lock clean mosquitto chromium bundle pi pi-upgrade pi-rollback FORCE
 
 help: ## this list
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 
 run: $(PAGE) mosquitto ## start everything: broker, bridge, page (ARGS="--lan" for options)
 	@exec $(BIN)/tickbridge up $(ARGS)
@@ -58,17 +59,30 @@ homeassistant: $(STAMPS)/test mosquitto ## only the tests with a real Home Assis
 bench: $(STAMPS)/test $(PAGE) mosquitto ## measure speed side by side with others (minutes)
 	for one in receive publisher bridge recorder; do $(BIN)/python -m benchmarks.$$one; done
 
+bundle: $(PAGE) ## the program for a machine without internet (ARGS="--arch aarch64 --python 3.13")
+	@scripts/bundle $(ARGS)
+
+pi: $(PAGE) $(ANSIBLE) ## install it on a Raspberry Pi: make pi HOST=pi@raspberrypi.local (docs/pi.md)
+	@HOST='$(HOST)' scripts/pi install $(ARGS)
+
+pi-upgrade: $(PAGE) $(ANSIBLE) ## bring this version to the Pi; one that does not work is rolled back
+	@scripts/pi upgrade $(ARGS)
+
+pi-rollback: $(ANSIBLE) ## back to the version before
+	@scripts/pi rollback $(ARGS)
+
 docs: $(STAMPS)/run ## write docs/settings.md anew from the program
 	$(BIN)/python scripts/settings_page.py >docs/settings.md
 
 lock: $(STAMPS)/venv ## choose the newest allowed versions of all packages, with their hashes
 	$(PIP) uv
 	$(COMPILE) --upgrade pyproject.toml -o requirements.lock
-	$(COMPILE) --upgrade pyproject.toml --group test --group check -c requirements.lock -o requirements-test.lock
+	$(COMPILE) --upgrade --group ansible -o requirements-ansible.lock
+	$(COMPILE) --upgrade pyproject.toml --group test --group check -c requirements.lock -c requirements-ansible.lock -o requirements-test.lock
 	$(COMPILE) --upgrade --group build -o requirements-build.lock
 
 clean: ## remove everything that was made here (not your data)
-	rm -rf $(VENV) dashboard/static dashboard/web/node_modules dist .*_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .venv-ansible dashboard/static dashboard/web/node_modules dist .*_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- set-up: a stamp says what is done already, and does not come again while its lock is unchanged -------------
@@ -91,6 +105,13 @@ $(STAMPS)/run: requirements.lock requirements-build.lock pyproject.toml $(STAMPS
 $(STAMPS)/test: requirements-test.lock $(STAMPS)/run
 	@echo "Installing the Python packages of requirements-test.lock into $(VENV)"
 	@$(LOCKED) requirements-test.lock
+	@touch $@
+
+# Ansible has a place of its own: only who has a Pi needs it.
+$(ANSIBLE): requirements-ansible.lock
+	@scripts/venv .venv-ansible
+	@echo "Installing Ansible into .venv-ansible"
+	@.venv-ansible/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r $<
 	@touch $@
 
 $(PAGE): $(WEB) | $(STAMPS)/run

@@ -20,8 +20,6 @@ STORED = (*STREAM_ROOTS, "latest", "stats", "health", "catalogue")
 """What Telegraf can bring into a store: `latest` where its user wants one row a second instead of every tick."""
 FETCHING = ("backfill", "cancel")
 """Requests that make the bridge fetch from an exchange, or stop that."""
-ANONYMOUS = "anonymous"
-"""Whoever gives no name, where such are let in."""
 BIRTH, CONFIG = "${birth}", "${discovery}/device/+/config"
 
 
@@ -36,7 +34,6 @@ def _may_ask(role: str, *requests: str) -> dict[str, Right]:
 
 
 ACCESS: Mapping[str, Rights] = {
-    ANONYMOUS: _each("read", *ROOTS),
     # it reads what it published, too: its marker and health, and what `tickbridge` has to clear away
     "bridge": _each("readwrite", *ROOTS, "tickbridge") | {CONFIG: "readwrite", BIRTH: "read"},
     "dashboard": _each("read", *ROOTS) | _may_ask("dashboard", *(one for one in REQUESTS if one not in FETCHING)),
@@ -45,6 +42,6 @@ ACCESS: Mapping[str, Rights] = {
     "operator": _each("read", *ROOTS) | _may_ask("operator", *REQUESTS),
     "guest": _each("read", *ROOTS),
 }
-"""What is not named here nobody may do."""
-USERS = tuple(role for role in ACCESS if role != ANONYMOUS)
+"""What is not named here nobody may do; whoever gives no name is not let in."""
+USERS = tuple(ACCESS)
 """Everyone who has a password."""

@@ -10,7 +10,7 @@ from bridge.aside import asides
 from bridge.books import Books
 from bridge.clock import Clock, ClockChange
 from bridge.coverage import Coverage, Span
-from bridge.discovery import Home, Link
+from bridge.discovery import Home, Link, Ways
 from bridge.exchanges import EXCHANGES
 from bridge.feed import Past
 from bridge.fills import Backfills, Jobs
@@ -23,6 +23,7 @@ from bridge.outages import GAP_CHANNEL, Outages
 from bridge.outbox import Outbox
 from bridge.pulse import Pulse
 from bridge.requests import Desk, Requests
+from bridge.saving import SENSORS_UNKNOWN, ask_to_save
 from bridge.settings import Settings
 from bridge.states import States
 from bridge.streams import Streams
@@ -133,8 +134,9 @@ class Bridge:
 
     def _link(self) -> Link:
         client = self.settings.client_id(f"homeassistant{self.settings.shard.replace('/', '-')}")
-        birth_topic = self.settings.homeassistant.birth_topic
-        return Link(self.settings.broker, client, self.names, self.home, birth_topic, self.vitals)
+        flag, figures = self.settings.data_dir / SENSORS_UNKNOWN, self.publisher.figures
+        ways = Ways(lambda: ask_to_save(flag), lambda: figures.max_packet, self.vitals)
+        return Link(self.settings.broker, client, self.names, self.home, ways)
 
     def change(self, settings: Settings) -> None:
         """Take other symbols from settings that were read anew; everything else needs a new start, and it is said."""

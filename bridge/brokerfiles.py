@@ -46,8 +46,7 @@ class BrokerValues(Struct, frozen=True, kw_only=True):
     """What a private Mosquitto needs to know.
 
     `bind` is an address or `localhost`, `ws_bind` another one for the websockets; `system_user` is who Mosquitto runs
-    as when root starts it; `anonymous` lets in whoever gives no name, too, for what the access list
-    allows such a one. mosquitto/README.md explains the limits.
+    as when root starts it. mosquitto/README.md explains the limits.
     """
 
     port: int
@@ -59,7 +58,6 @@ class BrokerValues(Struct, frozen=True, kw_only=True):
     bind: str = "127.0.0.1"
     ws_bind: str | None = None
     tls: Tls | None = None
-    anonymous: bool = False
     autosave_s: int = AUTOSAVE_S
     max_queued_messages: int = 400_000
     max_queued_bytes: int = 128 * 1024 * 1024
@@ -103,7 +101,6 @@ def render(values: BrokerValues) -> str:
         "socket_domain": _socket_domain("bind", values.bind),
         "ws_bind": ws_bind,
         "ws_socket_domain": _socket_domain("ws_bind", ws_bind),
-        "allow_anonymous": "true" if values.anonymous else "false",
     }
     return _fill(CONFIGURATION, plain | listeners | _encrypted(values.tls))
 

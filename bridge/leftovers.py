@@ -1,7 +1,8 @@
 """Which retained topics are ours and wanted no more, by the present settings. Pure.
 
 Ours are only topics of exchanges that Tickbridge knows, below our prefix, and devices of our instance that say so:
-`sensors/kitchen` is somebody else's. What an exchange of another bridge tells at this moment is left alone.
+`sensors/kitchen` is somebody else's. What is told at this moment is left alone, be it by another bridge or by
+our own with other settings (from its environment or command line).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,6 +11,7 @@ from msgspec import Struct
 
 from bridge.exchanges import EXCHANGES
 from bridge.homeassistant.changes import ours
+from bridge.homeassistant.devices import decoded
 from bridge.homeassistant.ids import BRIDGE, Ids
 from bridge.settings import ExchangeSettings, Settings
 from bridge.topics import Topics
@@ -21,7 +23,7 @@ NEVER_RETAINED = ("sensors", "display")
 
 
 class Leftover(Struct, frozen=True):
-    """A topic and why it is wanted no more. `busy`: another bridge seems to use it, so it is left alone."""
+    """A topic and why it is wanted no more. `busy`: a running bridge seems to use it, so it is left alone."""
 
     topic: str
     why: str
@@ -51,11 +53,13 @@ def _exchanges(settings: Settings) -> dict[str, ExchangeSettings]:
 
 def _devices(retained: Mapping[str, bytes], settings: Settings) -> Iterator[Leftover]:
     ids = _ids(settings)
+    names = Topics(settings.prefix, settings.shard)
     wanted = {BRIDGE, *_exchanges(settings)} if settings.homeassistant.enabled else set()
     for topic in ours(ids, retained):
-        if ids.name(topic) not in wanted:
+        name = ids.name(topic)
+        if name is not None and name not in wanted:
             off = "homeassistant.enabled = false" if not wanted else "the exchange is off"
-            yield Leftover(topic, off)
+            yield Leftover(topic, off, _is_announced(names, name, retained))
 
 
 def _topics(retained: Mapping[str, bytes], settings: Settings) -> Iterator[Leftover]:
@@ -69,8 +73,22 @@ def _topics(retained: Mapping[str, bytes], settings: Settings) -> Iterator[Lefto
             continue
         why = _whole(names, root, rest, settings) if _is_whole(root, rest) else _single(root, rest, settings)
         if why is not None:
-            busy = rest[0] not in (*enabled, BRIDGE) and names.health(rest[0]) in retained
-            yield Leftover(topic, why, busy)
+            busy = rest[0] not in (*enabled, BRIDGE) and _is_told(names, rest[0], retained)
+            announced = root == "sensors" and _is_whole(root, rest) and _is_announced(names, rest[0], retained)
+            yield Leftover(topic, why, busy or announced)
+
+
+def _is_told(names: Topics, exchange: str, retained: Mapping[str, bytes]) -> bool:
+    """Whether a bridge, or one for a part of the work, has told of it within the last 30 s."""
+    whole = f"{names.prefix}health/{exchange}"
+    return any(topic == whole or topic.startswith(f"{whole}/") for topic in retained)
+
+
+def _is_announced(names: Topics, name: str, retained: Mapping[str, bytes]) -> bool:
+    """Whether our own bridge runs at this moment and tells Home Assistant of it, whatever our settings say."""
+    told = decoded(retained.get(names.health(BRIDGE), b""))
+    runs = told.get("status") == "online" and "homeassistant" in told
+    return runs and (name == BRIDGE or _is_told(names, name, retained))
 
 
 def _is_whole(root: str, rest: Sequence[str]) -> bool:

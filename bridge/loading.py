@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Union, get_args, get_origin
 from pydantic import ValidationError
 
 from bridge.errors import SettingsError
-from bridge.mistakes import dotted, explain, names
+from bridge.mistakes import SECRETS, dotted, explain, names, readable_by_all
 from bridge.settings import Section, Settings
 
 ENV = "TICKBRIDGE_"
@@ -137,7 +137,8 @@ def _from_environment(environ: Mapping[str, str]) -> Iterator[Given]:
 def _from_options(sets: Sequence[str]) -> Iterator[Given]:
     for name, text in options_as_texts(sets).items():
         path = _address(name.split("."))
-        yield Given(path, _value(path, text), "command line")
+        secret = text and path[-1] in SECRETS
+        yield Given(path, Mistake(readable_by_all(path)) if secret else _value(path, text), "command line")
 
 
 # --- from text to value ------------------------------------------------------------------------------

@@ -13,7 +13,8 @@ SHOWN = 60
 """So many characters of a wrong value are repeated."""
 VARIABLE = "TICKBRIDGE_"
 """Begins the name of a setting that stands in the environment."""
-SECRETS = ("password", "mqtt_password")
+SECRETS = ("password", "mqtt_password", "token")
+"""Settings whose value is repeated nowhere."""
 
 Keys = tuple[str, ...]
 
@@ -21,6 +22,13 @@ Keys = tuple[str, ...]
 def dotted(path: Sequence[str | int]) -> str:
     """A setting's name as people write it; a number is the place in a list, and left out."""
     return ".".join(part for part in path if isinstance(part, str) and part != "[key]")
+
+
+def readable_by_all(path: Keys) -> str:
+    """Why a secret may not stand in a command line, and where it may."""
+    name, variable = dotted(path), VARIABLE + "__".join(path).upper()
+    file = f"{name}_file or " if f"{name}_file" in names() else ""
+    return f"{name}: whoever is on this machine can read it in the list of processes: use {file}the variable {variable}"
 
 
 def explain(error: ValidationError, origins: Mapping[Keys, str]) -> list[str]:

@@ -145,7 +145,7 @@ def clean(options: argparse.Namespace, loaded: Loaded) -> int:
     gone = [one for one in found if not one.busy]
     for one in found:
         done = "left alone" if one.busy else "removed" if options.yes else "left over"
-        told = "told within the last 30 s, by another bridge?" if one.busy else one.why
+        told = "used within the last 30 s, by another bridge or by one with other settings" if one.busy else one.why
         print(f"{done:<10} {one.topic}  ({told})")
     if not gone:
         print("nothing is left over")

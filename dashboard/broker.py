@@ -16,10 +16,19 @@ BACKOFF_MOST_S = 15.0
 
 
 class Inbox(asyncio.Queue[aiomqtt.Message]):
-    """Messages of one connection. Bounded by what the broker may send unacknowledged, and room for QoS 0."""
+    """Messages of one connection. Bounded by what the broker may send unacknowledged, and room for QoS 0.
 
-    def __init__(self) -> None:
-        super().__init__(MOST_UNACKNOWLEDGED + 1000)
+    `overflown`: a broker sent more, and aiomqtt has thrown that away. What was not acknowledged comes on a new
+    connection.
+    """
+
+    def __init__(self, most: int = MOST_UNACKNOWLEDGED + 1000) -> None:
+        super().__init__(most)
+        self.overflown = False
+
+    def put_nowait(self, item: aiomqtt.Message) -> None:
+        self.overflown = self.overflown or self.full()
+        super().put_nowait(item)
 
 
 def session_client(settings: Broker, identifier: str, inbox: Inbox) -> aiomqtt.Client:

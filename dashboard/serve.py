@@ -9,21 +9,23 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
+import uvloop
 from starlette.applications import Starlette
 
 from bridge.errors import Damaged, SettingsError, StoreError
+from bridge.saving import RECORDER_SESSION, ask_to_save
 from bridge.settings import Dashboard, Settings
 from bridge.vitals import Vitals
 from bridge.watchdog import Watchdog
+from dashboard import strangers
 from dashboard.api import Api
 from dashboard.app import create_app
 from dashboard.audit import address
 from dashboard.audit.keeper import Keeper
-from dashboard.connections import Http, Loop
+from dashboard.connections import Http
 from dashboard.door.certificate import Certificate
 from dashboard.door.door import Door
 from dashboard.history import open_influx
@@ -31,6 +33,7 @@ from dashboard.history.base import StoreAway
 from dashboard.history.recorder import Recorder
 from dashboard.history.schema import FILE
 from dashboard.history.sqlite import SqliteHistory, replace
+from dashboard.listener import Address, Listener, Room
 from dashboard.live import LiveStates
 from dashboard.stream.hub import Hub
 from dashboard.stream.socket import MOST_REQUEST_BYTES, PING_S, Protocol, Stream
@@ -50,7 +53,6 @@ DAMAGED = -1
 """The history was put aside: everything begins anew with another one."""
 PAUSES_S = (0.0, 1.0, 4.0, 15.0, 15.0)
 """Before another history is begun after each damage: a card that damages every file must not be written without end."""
-SESSION_FLAG = "recorder-session"
 log = logging.getLogger(__name__)
 
 
@@ -65,7 +67,7 @@ def run(settings: Settings) -> int:
         for pause_s in PAUSES_S:
             with bind(settings.dashboard.host, settings.dashboard.port) as listener:
                 history = open_history(settings)
-                with asyncio.Runner(loop_factory=Loop) as runner:
+                with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                     code = runner.run(serve(settings, door, listener, history))
             if code != DAMAGED or not isinstance(history, SqliteHistory) or history.damage is None:
                 return code
@@ -107,9 +109,11 @@ async def serve(
     """Run all parts until a signal comes or one dies; then flush, close, and say how it ended. Closes the history."""
     vitals = Vitals(time.monotonic_ns, settings.watchdog.grace_s)
     live = LiveStates(settings, vitals)
-    flag = settings.data_dir / SESSION_FLAG
+    flag = settings.data_dir / RECORDER_SESSION
     # what InfluxDB has, Telegraf writes
-    recorder = Recorder(history, settings, lambda: touch(flag), vitals) if isinstance(history, SqliteHistory) else None
+    recorder = (
+        Recorder(history, settings, lambda: ask_to_save(flag), vitals) if isinstance(history, SqliteHistory) else None
+    )
     keeper = Keeper(settings, history) if history is not None and settings.audit.enabled else None
     api, stream = Api(settings, live, history, recorder, keeper), Stream(Hub(live))
     page = settings.dashboard
@@ -246,14 +250,6 @@ def watch_telegraf(settings: Settings) -> "TelegrafHealth":
     return TelegrafHealth(settings)
 
 
-def touch(flag: Path) -> None:
-    """Tell whoever owns the broker that it has the recorder's session now, and should save it."""
-    try:
-        flag.touch()
-    except OSError as error:
-        log.warning("%s: %s", flag, error.strerror)
-
-
 def told(live: LiveStates, recorder: Recorder | None, history: "SqliteHistory | InfluxHistory | None") -> str:
     """How it goes, in one line."""
     if recorder is not None:
@@ -272,6 +268,22 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._vitals = vitals
         self._status = status
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """With listeners of our own, which count who has not asked yet."""
+        strangers.install()
+        await super().startup(sockets=[])
+        trusted = self.config.forwarded_allow_ips or ()
+        room = Room([*trusted] if self.config.proxy_headers else ())
+        for one in sockets or ():
+            listener = Listener(one, self._protocol, self.config.ssl, self._held, room)
+            self.servers.append(listener)  # type: ignore[arg-type]  # closed and waited for like asyncio's own
+
+    def _protocol(self) -> asyncio.Protocol:
+        return Http(self.config, self.server_state, self.lifespan.state)
+
+    def _held(self) -> list[Address]:
+        return [one.client for one in self.server_state.connections if isinstance(one, Http | Protocol) and one.client]
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second, once the page listens."""

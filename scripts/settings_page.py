@@ -30,7 +30,7 @@ This page is made from the program itself (`make docs`), so it is never out of d
   [`bridge/tickbridge.sample.toml`](../bridge/tickbridge.sample.toml) is one with every setting.
 * Any setting as a variable: `{ENV}`, the section, two underscores, the key, such as `{ENV}BROKER__PORT=1884`.
   Lists are parted by commas: `{ENV}EXCHANGES__KUCOIN__SYMBOLS=BTC-USDT,ETH-USDT`.
-* Any setting on the command line: `--set broker.port=1884`, as often as you like.
+* Any setting but passwords and tokens on the command line: `--set broker.port=1884`, as often as you like.
 * `tickbridge check` says what is wrong with them, in which file or variable, without starting anything.
 """
 

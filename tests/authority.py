@@ -29,6 +29,16 @@ class Authority:
             self._dated(request, extensions, cert, (start, end))
         return cert, key
 
+    def below(self, name: str) -> "Authority":
+        """One that this one vouches for: servers send its certificate behind their own."""
+        lower = Authority(self._folder / name, name)
+        request, extensions = self._folder / f"{name}.csr", self._folder / f"{name}.ext"
+        extensions.write_text("basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign\n")
+        _openssl("req", "-new", "-key", lower._key, "-subj", f"/CN={name}", "-out", request)
+        signing = ("-CA", self.ca, "-CAkey", self._key, "-CAcreateserial", "-extfile", extensions)
+        _openssl("x509", "-req", "-in", request, *signing, "-days", "30", "-out", lower.ca)
+        return lower
+
     def _dated(self, request: Path, extensions: Path, cert: Path, span: tuple[str | None, str | None]) -> None:
         """`openssl ca` alone can date a certificate freely, and wants a folder for it."""
         (self._folder / "index.txt").write_text("")

@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import re
 import shutil
 import signal
 import socket
@@ -13,8 +14,6 @@ from pathlib import Path
 from bridge.brokerfiles import AclValues, BrokerValues, Tls, render, render_acl
 
 START_S = 10.0
-ANYTHING = "topic readwrite #\ntopic readwrite $SYS/#\n"
-"""The access list of a broker without users."""
 PASSWORDS = {
     "bridge": "bridge-secret",
     "dashboard": "dashboard-secret",
@@ -46,8 +45,7 @@ def free_ports(count: int) -> list[int]:
 
 
 class Broker:
-    """`with_users`: everyone of PASSWORDS and our access list, and with `anonymous` also who has no name; else anybody
-    may do anything.
+    """`with_users`: everyone of PASSWORDS and our access list; else anybody may do anything.
 
     `replace` changes lines of the configuration (`{"autosave_interval 30": "autosave_interval 1"}`); `acl` stands in
     for our access list, `passwords` for those. With
@@ -61,7 +59,6 @@ class Broker:
         folder: Path,
         *,
         with_users: bool = False,
-        anonymous: bool = False,
         prefix: str = "",
         acl: str | None = None,
         passwords: Mapping[str, str] = PASSWORDS,
@@ -70,7 +67,6 @@ class Broker:
     ) -> None:
         self.folder = folder
         self.with_users = with_users
-        self._anonymous = anonymous
         self._passwords = passwords
         self._tls = tls
         self.port, self.ws_port = free_ports(2)
@@ -176,10 +172,11 @@ class Broker:
                 system_user=getpass.getuser(),
                 password_file=self.folder / "passwords",
                 acl_file=self.folder / "acl",
-                anonymous=self._anonymous or not self.with_users,
                 tls=self._tls,
             )
         )
+        if not self.with_users:
+            text = open_to_all(text)
         for old, new in self.replace.items():
             assert old in text, f"{old!r} is not in mosquitto.conf"
             text = text.replace(old, new)
@@ -189,8 +186,14 @@ class Broker:
         passwords = self.folder / "passwords"
         private(passwords, "".join(f"{name}:{secret}\n" for name, secret in self._passwords.items()))
         subprocess.run([binary("mosquitto_passwd"), "-U", str(passwords)], check=True, capture_output=True)
-        ours = render_acl(AclValues(prefix=self._prefix)) if self.with_users else ANYTHING
-        private(self.folder / "acl", self._acl or ours)
+        private(self.folder / "acl", self._acl or render_acl(AclValues(prefix=self._prefix)))
+
+
+def open_to_all(configuration: str) -> str:
+    """Anybody may do anything. Not by a list that allows it: with one, Mosquitto keeps nothing for a nameless session
+    that it has read from its disk."""
+    allowed = configuration.replace("allow_anonymous false", "allow_anonymous true")
+    return re.sub(r"(?m)^acl_file .*$", "", allowed)
 
 
 def private(path: Path, text: str) -> None:

@@ -49,9 +49,10 @@ class Stack:
         self.down("--volumes")
         subprocess.run(["docker", "image", "rm", self._image], check=False, capture_output=True, timeout=DOWN_S)
 
-    def logs(self) -> str:
-        """The last words of every service."""
-        return self._run("logs", "--no-color", "--tail", "40", check=False).stdout
+    def logs(self, *services: str) -> str:
+        """The last words of every service, or all of these."""
+        tail = () if services else ("--tail", "40")
+        return self._run("logs", "--no-color", *tail, *services, check=False).stdout
 
     def running(self) -> dict[str, str]:
         """Each service that runs, and its health."""

@@ -12,8 +12,15 @@ from tests.containers import Influx, Mosquitto, Telegraf
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes long begins first, so that nobody waits for it alone in the end."""
+    """What takes long begins first, so that nobody waits for it alone in the end.
+
+    What has real parts is tried once more when it fails, and the summary says so (`rerun`): a machine that was busy
+    with something else is no fault of ours; what fails twice is.
+    """
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    for item in items:
+        if item.get_closest_marker("real") or item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 
 from bridge.brokerfiles import AclValues, BrokerValues, render, render_acl
-from tests.broker import ANYTHING, PASSWORDS, free_ports, listens, private
+from tests.broker import PASSWORDS, free_ports, listens, open_to_all, private
 from tests.engine import START_S, Part
 
 TELEGRAF_CONF = Path(__file__).parents[1] / "telegraf" / "telegraf.conf"
@@ -93,11 +93,11 @@ class Mosquitto(Part):
             system_user=getpass.getuser(),
             password_file=inside / "passwords",
             acl_file=inside / "acl",
-            anonymous=not self.with_users,
         )
-        (config / "mosquitto.conf").write_text(render(values))
+        text = render(values)
+        (config / "mosquitto.conf").write_text(text if self.with_users else open_to_all(text))
         private(config / "plain", "".join(f"{name}:{secret}\n" for name, secret in PASSWORDS.items()))
-        private(config / "acl", render_acl(AclValues()) if self.with_users else ANYTHING)
+        private(config / "acl", render_acl(AclValues()))
 
     def _answers(self) -> bool:
         return all(listens(port) for port in (self.port, self.ws_port))

@@ -61,7 +61,7 @@ class Feed:
         return self._client.publish(topic, payload, qos, retain=True, properties=properties)
 
     def price(self, exchange: str, symbol: str, price: str, **more: Any) -> None:
-        """`latest/` with these digits; `bid`, `ask`, `stale` (the reason) and `age_ms` as wished."""
+        """`latest/` with these digits; `bid`, `ask`, `stale` (the reason), `age_ms` and `waited_ms` as wished."""
         self.state(self.topics.latest(exchange, symbol), latest_payload(symbol, price, **more))
 
     def change(self, exchange: str, symbol: str, fraction: str) -> None:
@@ -100,9 +100,10 @@ def latest_payload(
     ask: str | None = None,
     stale: str | None = None,
     age_ms: int = 0,
+    waited_ms: int = 0,
 ) -> bytes:
-    """`latest/` as the bridge makes it."""
-    now_ns = time.time_ns()
+    """`latest/` as the bridge makes it, `waited_ms` ago."""
+    now_ns = time.time_ns() - waited_ms * 1_000_000
     tick = Tick(symbol, now_ns, price=price, bid=bid, ask=ask)
     return latest(tick_body(tick, now_ns - age_ms * 1_000_000), now_ns - age_ms * 1_000_000, now_ns, stale=stale)
 

@@ -11,7 +11,7 @@ import aiomqtt
 import pytest
 from paho.mqtt.client import topic_matches_sub
 
-from bridge.access import ACCESS, ANONYMOUS, ROOTS, STORED, USERS
+from bridge.access import ACCESS, ROOTS, STORED, USERS
 from bridge.brokerfiles import AclValues, folder, render_acl
 from bridge.topics import REQUESTS, STATE_ROOTS, STREAM_ROOTS, Topics
 from tests.broker import PASSWORDS, Broker
@@ -58,7 +58,7 @@ class Names:
 def grants(text: str) -> dict[str, dict[str, str]]:
     """An access list as users with their patterns."""
     told: dict[str, dict[str, str]] = {}
-    role = ANONYMOUS
+    role = ""
     for line in text.splitlines():
         word, _, rest = line.partition(" ")
         if word == "user":
@@ -84,7 +84,7 @@ def test_everyone_in_the_table_has_a_name_and_a_password() -> None:
 
 def test_everything_that_is_published_is_read_by_those_who_read_everything() -> None:
     assert {*STREAM_ROOTS, *STATE_ROOTS} <= set(ROOTS)
-    for role in ("dashboard", "homeassistant", "operator", "guest", ANONYMOUS):
+    for role in ("dashboard", "homeassistant", "operator", "guest"):
         assert {f"${{prefix}}{root}/#" for root in ROOTS} <= set(ACCESS[role])
 
 
@@ -96,13 +96,12 @@ def test_telegraf_reads_what_its_configuration_stores() -> None:
 
 def table() -> str:
     """The table of docs/security.md: topics with the same rights share a row."""
-    roles = (*USERS, ANONYMOUS)
     groups: dict[tuple[str, ...], list[str]] = {}
-    for pattern in dict.fromkeys(pattern for role in roles for pattern in ACCESS[role]):
-        rights = tuple(CELLS[ACCESS[role].get(pattern)] for role in roles)
+    for pattern in dict.fromkeys(pattern for role in USERS for pattern in ACCESS[role]):
+        rights = tuple(CELLS[ACCESS[role].get(pattern)] for role in USERS)
         groups.setdefault(rights, []).append(f"`{Names('', 'homeassistant').fill(pattern)}`")
-    heads = [f"`{role}`" if role in USERS else role for role in roles]
-    rows = [["topics", *heads], ["---"] * (len(roles) + 1)]
+    heads = [f"`{role}`" for role in USERS]
+    rows = [["topics", *heads], ["---"] * (len(USERS) + 1)]
     rows += [[", ".join(patterns), *rights] for rights, patterns in groups.items()]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
@@ -126,7 +125,7 @@ async def everyone(broker: Broker, stack: AsyncExitStack) -> dict[str, aiomqtt.C
     """The witness, who may do anything, and each of the others, all connected."""
     clients = {}
     for role in (WITNESS, *ACCESS):
-        user, password = (None, None) if role == ANONYMOUS else broker.credentials(role)
+        user, password = broker.credentials(role)
         one = aiomqtt.Client(
             broker.host, broker.port, username=user, password=password, protocol=aiomqtt.ProtocolVersion.V5
         )
@@ -167,6 +166,32 @@ async def written(clients: dict[str, aiomqtt.Client], topics: list[str]) -> Hear
     return {(role, topic) for role, topic in heard if role in ACCESS and topic in topics}
 
 
+async def bequeathed(broker: Broker, witness: aiomqtt.Client, topics: list[str]) -> Heard:
+    """What the witness hears of what each leaves as its will: (role, topic)."""
+    heard: Heard = set()
+    for role in ACCESS:
+        for topic in topics:
+            await die(broker, role, topic, role)
+    await die(broker, WITNESS, "end", "end of wills")
+    await until_told(witness.messages, b"end of wills", lambda topic, role: heard.add((role, topic)))
+    return {(role, topic) for role, topic in heard if role in ACCESS and topic in topics}
+
+
+async def die(broker: Broker, role: str, topic: str, will: str) -> None:
+    """Connect, and be gone without a word, which no client library does: by MQTT 3.1.1 itself."""
+    user, password = broker.credentials(role)
+    texts = ("", topic, will, str(user), str(password))
+    payload = b"".join(len(text.encode()).to_bytes(2) + text.encode() for text in texts)
+    user_password_will_qos1_clean = 0b1100_1110
+    body = b"\x00\x04MQTT\x04" + bytes([user_password_will_qos1_clean]) + (60).to_bytes(2) + payload
+    length = bytes([len(body)] if len(body) < 128 else [len(body) % 128 + 128, len(body) // 128])
+    reader, writer = await asyncio.open_connection(broker.host, broker.port)
+    writer.write(b"\x10" + length + body)
+    await reader.read(4)  # let in or not, the broker has decided
+    writer.close()
+    await writer.wait_closed()
+
+
 @pytest.mark.real
 @pytest.mark.parametrize(("prefix", "discovery"), [("", "homeassistant"), ("home/pi", "ha/found")])
 async def test_each_user_hears_and_says_what_the_table_allows_and_nothing_else(
@@ -176,19 +201,20 @@ async def test_each_user_hears_and_says_what_the_table_allows_and_nothing_else(
     topics = names.topics_to_try()
     acl = render_acl(AclValues(prefix=prefix, discovery=discovery, birth=names.birth))
     acl += f"\nuser {WITNESS}\ntopic readwrite #\ntopic read $SYS/#\n"
-    broker = Broker(
-        tmp_path / "m", with_users=True, anonymous=True, acl=acl, passwords={**PASSWORDS, WITNESS: "sees-all"}
-    )
+    broker = Broker(tmp_path / "m", with_users=True, acl=acl, passwords={**PASSWORDS, WITNESS: "sees-all"})
     async with AsyncExitStack() as stack, asyncio.timeout(30):
         stack.enter_context(broker)
         clients = await everyone(broker, stack)
         heard = await read(names, clients, topics)
         said = await written(clients, topics)
+        left = await bequeathed(broker, clients[WITNESS], topics)
     ours = [topic for topic in topics if not topic.startswith("$SYS")]
     readable = {(role, topic) for role in ACCESS for topic in topics if names.may(role, topic, "read")}
     readable |= {(WITNESS, topic) for topic in ours}
     assert heard["retained"] == readable
     assert heard["live"] == readable
-    assert said == {(role, topic) for role in ACCESS for topic in topics if names.may(role, topic, "write")}
+    writable = {(role, topic) for role in ACCESS for topic in topics if names.may(role, topic, "write")}
+    assert said == writable
+    assert left == writable, "a will is no way around"
     foreign = [(role, topic) for kind in heard.keys() - {"retained", "live"} for role, topic in heard[kind]]
     assert {role for role, _ in foreign} == {WITNESS}, "only the witness may see the broker's own figures"

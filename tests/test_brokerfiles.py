@@ -40,9 +40,10 @@ def test_a_template_needs_no_more_than_names_in_braces(name: str) -> None:
     assert not re.search(r"\{[{%#]", text)
 
 
-def test_nobody_unnamed_may_connect_unless_it_is_said() -> None:
-    assert "allow_anonymous false" in options(render(values()))
-    assert "allow_anonymous true" in options(render(values(anonymous=True)))
+def test_nobody_unnamed_may_connect() -> None:
+    told = options(render(values()))
+    assert [line for line in told if "anonymous" in line] == ["allow_anonymous false"]
+    assert "per_listener_settings false" in told, "2.0 denies messages to sessions restored from disk with it"
 
 
 def test_with_certificates_other_machines_have_an_encrypted_port_and_the_plain_one_may_stay_on_loopback() -> None:

@@ -22,7 +22,7 @@ from tests.broker import Broker, free_ports
 from tests.dashboard.stored import stored
 from tests.running import environment, tickbridge
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(600)]
 
 SYMBOLS = ("BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT", "DOGE-USDT", "ADA-USDT")
 RATE = 1000.0

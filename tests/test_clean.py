@@ -81,6 +81,24 @@ def test_what_another_bridge_tells_at_this_moment_is_left_alone() -> None:
     assert busy == {"health/binance": True, "latest/binance/BTC-USDT": True, "latest/kucoin/OLD-USDT": False}
 
 
+def test_of_an_exchange_that_another_bridge_tells_in_parts_too() -> None:
+    told = dict.fromkeys(("health/binance/2", "latest/binance/BTC-USDT"), OURS)
+    assert {one.topic: one.busy for one in leftovers(told, SETTINGS)} == {"latest/binance/BTC-USDT": True}
+
+
+def test_what_our_own_running_bridge_tells_home_assistant_is_left_alone() -> None:
+    off = SETTINGS.model_copy(update={"homeassistant": Settings().homeassistant})
+    told = dict.fromkeys([*WANTED, "homeassistant/device/tickbridge_binance/config"], OURS)
+    alive = told | {"health/bridge": b'{"status":"online","homeassistant":{"entities":1}}'}
+    busy = {one.topic: one.busy for one in leftovers(alive, off)}
+    gone = busy.pop("homeassistant/device/tickbridge_binance/config")
+    assert not gone, "nobody tells of that exchange"
+    assert len(busy) == 4
+    assert all(busy.values())
+    for health in (b'{"status":"online"}', b'{"status":"offline","homeassistant":{}}', b""):
+        assert not any(one.busy for one in leftovers(alive | {"health/bridge": health}, off))
+
+
 def test_of_split_work_only_ones_own_part_is_looked_at() -> None:
     part = SETTINGS.model_copy(update={"shard": "2/3"})
     assert found([*LEFT, "latest/kucoin/OTHER-USDT", "health/binance/2", "health/binance/3"], part) == [
@@ -125,7 +143,8 @@ def test_who_must_not_remove_is_told_so(
     monkeypatch.setattr("bridge.clean.LOOK_S", 1.0)
     asyncio.run(publish(guarded_broker, ["latest/kucoin/OLD-USDT"]))
     _, password = guarded_broker.credentials("guest")
-    sets = (f"broker.port={guarded_broker.port}", "broker.user=guest", f"broker.password={password}")
+    monkeypatch.setenv("TICKBRIDGE_BROKER__PASSWORD", str(password))
+    sets = (f"broker.port={guarded_broker.port}", "broker.user=guest")
     arguments = ["clean", "--yes", "--data-dir", str(tmp_path), *(part for one in sets for part in ("--set", one))]
     assert main(arguments) == 1
     assert "tickbridge: the broker" in capsys.readouterr().err

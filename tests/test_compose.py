@@ -93,9 +93,16 @@ def test_the_broker_refuses_whoever_has_no_password(stack: Stack) -> None:
     run_client(["mosquitto_sub", *line[1:-6], *guest, "-t", "latest/kucoin/BTC-USDT", "-C", "1", "-W", "20", "-v"])
 
 
+def test_nobody_can_guess_a_client_id_that_lives_long(stack: Stack) -> None:
+    tag = stack.keys()["client-tag"]
+    said = stack.logs("mosquitto")
+    known = set(re.findall(r"New client connected from \S+ as (\S+) ", said))
+    assert {f"tickbridge-bridge-{tag}", f"telegraf-{tag}-prices"} <= known, said
+
+
 def test_no_service_may_know_more_than_its_own_keys(stack: Stack) -> None:
-    assert set(stack.exec("bridge", "ls", "/keys").split()) == {"password"}
-    assert set(stack.exec("telegraf", "ls", "/keys").split()) == {"password", "token"}
+    assert set(stack.exec("bridge", "ls", "/keys").split()) == {"password", "client-tag"}
+    assert set(stack.exec("telegraf", "ls", "/keys").split()) == {"password", "client-tag", "token"}
     for service in ("bridge", "dashboard", "telegraf", "mosquitto"):
         assert stack.exec(service, "id", "-u").strip() == "1883", service
 

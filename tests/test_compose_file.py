@@ -57,33 +57,58 @@ def test_our_image_does_not_run_as_root() -> None:
     assert users == ["USER 1883:1883"]
 
 
+def started(folder: Path, script: str, environment: dict[str, str]) -> str:
+    """What the very script that starts a container tells, with a program in place of the real one that says what it
+    was given."""
+    for name in ("guest", "password", "token", "client-tag"):
+        (folder / name).write_text(f"the-{name}\n")
+    for name in ("tickbridge", "telegraf"):
+        (folder / name).write_text('#!/bin/sh\nprintf "%s " "$@"; env\n')
+        (folder / name).chmod(0o755)
+    path = {"PATH": f"{folder}:{os.environ['PATH']}"}
+    line = ["sh", "-c", script.replace("/keys/", f"{folder}/")]
+    return subprocess.run(line, env=path | environment, check=True, capture_output=True, text=True, timeout=10).stdout
+
+
 @pytest.mark.parametrize(
-    ("bind", "chosen", "login"),
+    ("service", "told"),
     [
-        (None, None, "off"),
-        ("127.0.0.1", None, "off"),
-        ("[::1]", None, "off"),
-        ("0.0.0.0", None, "on"),
-        ("192.168.1.7", None, "on"),
-        ("0.0.0.0", "off", "off"),
-        ("127.0.0.1", "on", "on"),
+        ("bridge", "TICKBRIDGE_BROKER__CLIENT_TAG=the-client-tag"),
+        ("dashboard", "TICKBRIDGE_BROKER__CLIENT_TAG=the-client-tag"),
+        ("telegraf", "TELEGRAF_ID=telegraf-the-client-tag"),
+    ],
+)
+def test_nobody_can_guess_a_services_client_ids(tmp_path: Path, service: str, told: str) -> None:
+    shell, *rest = services()[service]["command"]
+    script = rest[-1].replace("$$", "$") if service == "telegraf" else (ROOT / rest[0]).read_text(encoding="utf-8")
+    assert shell == "sh"
+    assert f"{told}\n" in started(tmp_path, script, {})
+
+
+@pytest.mark.parametrize(
+    ("bind", "given", "login"),
+    [
+        (None, {}, "off"),
+        ("127.0.0.1", {}, "off"),
+        ("[::1]", {}, "off"),
+        ("0.0.0.0", {}, "on"),
+        ("192.168.1.7", {}, "on"),
+        ("0.0.0.0", {"LOGIN": "off"}, "off"),
+        ("127.0.0.1", {"LOGIN": "on"}, "on"),
+        ("127.0.0.1", {"TRUSTED_PROXIES": "", "HOSTS": ""}, "off"),
+        (None, {"TRUSTED_PROXIES": "172.16.0.0/12"}, "on"),
+        ("127.0.0.1", {"HOSTS": "prices.example.org"}, "on"),
+        ("127.0.0.1", {"HOSTS": "prices.example.org", "LOGIN": "off"}, "off"),
     ],
 )
 def test_the_page_asks_for_a_log_in_where_others_can_reach_it(
-    tmp_path: Path, bind: str | None, chosen: str | None, login: str
+    tmp_path: Path, bind: str | None, given: dict[str, str], login: str
 ) -> None:
-    """The very script that starts the container, with a program in place of ours that tells what it was given."""
-    script = (ROOT / "compose" / "dashboard").read_text(encoding="utf-8").replace("/keys/", f"{tmp_path}/")
-    (tmp_path / "guest").write_text("may-read")
-    (tmp_path / "tickbridge").write_text('#!/bin/sh\nprintf "%s " "$@"; env\n')
-    (tmp_path / "tickbridge").chmod(0o755)
-    given = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "BIND": bind, "TICKBRIDGE_DASHBOARD__LOGIN": chosen}
-    environment = {name: value for name, value in given.items() if value is not None}
-    told = subprocess.run(
-        ["sh", "-c", script], env=environment, check=True, capture_output=True, text=True, timeout=10
-    ).stdout
+    environment = {} if bind is None else {"BIND": bind}
+    environment |= {f"TICKBRIDGE_DASHBOARD__{name}": value for name, value in given.items()}
+    told = started(tmp_path, (ROOT / "compose" / "dashboard").read_text(encoding="utf-8"), environment)
     assert told.startswith("dashboard ")
     assert f"TICKBRIDGE_DASHBOARD__LOGIN={login}\n" in told
-    assert "TICKBRIDGE_DASHBOARD__MQTT_PASSWORD=may-read\n" in told
+    assert "TICKBRIDGE_DASHBOARD__MQTT_PASSWORD=the-guest\n" in told
     assert services()["dashboard"]["environment"]["BIND"] == "${BIND:-127.0.0.1}"
     assert services()["dashboard"]["command"] == ["sh", "compose/dashboard"]

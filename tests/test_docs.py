@@ -24,6 +24,7 @@ PAGES = [
     *ROOT.glob("bridge/**/*.md"),
     *ROOT.glob("mosquitto/*.md"),
     *ROOT.glob("telegraf/*.md"),
+    *ROOT.glob("ansible/*.md"),
 ]
 
 

@@ -9,8 +9,8 @@ import pytest
 from bridge.errors import SettingsError
 from bridge.events import Channel
 from bridge.loading import as_environment, find_file, load
-from bridge.mistakes import names
-from bridge.settings import Broker, Dashboard, Influx, Settings
+from bridge.mistakes import SECRETS, names
+from bridge.settings import Broker, Dashboard, Influx, Section, Settings
 
 SAMPLE = Path(__file__).parents[1] / "bridge" / "tickbridge.sample.toml"
 NO_FILE = {"TICKBRIDGE_CONFIG": ""}
@@ -169,6 +169,33 @@ def test_every_mistake_of_every_layer_is_told_at_once(tmp_path: Path) -> None:
         "TICKBRIDGE_LOG__AREAS",
         "command line",
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("broker.password", "broker.password_file or the variable TICKBRIDGE_BROKER__PASSWORD"),
+        ("dashboard.password", "dashboard.password_file or the variable TICKBRIDGE_DASHBOARD__PASSWORD"),
+        ("influx.token", "influx.token_file or the variable TICKBRIDGE_INFLUX__TOKEN"),
+        ("dashboard.mqtt_password", "the variable TICKBRIDGE_DASHBOARD__MQTT_PASSWORD"),
+    ],
+)
+def test_a_secret_has_no_place_in_the_command_line(name: str, cure: str, tmp_path: Path) -> None:
+    (told,) = mistake(sets=[f"{name}=hush-hush"], at=tmp_path)
+    assert told.startswith(f"command line: {name}: whoever is on this machine can read it")
+    assert told.endswith(f": use {cure}")
+    assert "hush" not in told
+    given([f"{name}="])
+
+
+def test_no_setting_that_is_secret_is_ever_repeated() -> None:
+    def secret(kind: type[Section]) -> set[str]:
+        fields = kind.model_fields.items()
+        below = [one.annotation for _, one in fields if isinstance(one.annotation, type)]
+        own = {name for name, one in fields if not one.repr}
+        return own.union(*(secret(one) for one in below if issubclass(one, Section)))
+
+    assert secret(Settings) == set(SECRETS)
 
 
 def test_option_without_a_value_is_an_error() -> None:

@@ -11,7 +11,7 @@ from bridge.clock import Clock
 from bridge.exchanges.base import Catalogue
 from bridge.health import LineStatus, clocked
 from bridge.homeassistant.changes import Wanted
-from bridge.homeassistant.choice import Choice, Offer, choose, rows_a_day
+from bridge.homeassistant.choice import Choice, Offer, Pair, choose, rows_a_day
 from bridge.homeassistant.devices import bridge_device, encoded, exchange_device
 from bridge.homeassistant.entities import price_keys
 from bridge.homeassistant.ids import BRIDGE, Ids
@@ -66,6 +66,8 @@ class Home:
         self._clock = clock
         self._since_ns = clock.monotonic_ns()
         self._stamp: object = None
+        self._early: tuple[Pair, ...] = ()
+        """Chosen before all catalogues were known: they stay, so that nothing is announced and then removed."""
         self._told: dict[str, tuple[str, int]] = {}
         self._bridge: Callable[[], dict[str, Any]] = dict
 
@@ -122,8 +124,9 @@ class Home:
     def _refresh(self, mono_ns: int) -> None:
         """Choose anew when an exchange's symbols, its catalogue or the patterns have changed."""
         settled = mono_ns - self._since_ns > CATALOGUES_S * S
-        ready = settled or all(source.catalogue or not source.settings.whole_market for source in self._sources)
-        known = [(source.settings.symbols, id(source.catalogue)) for source in self._sources]
+        complete = all(source.catalogue or not source.settings.whole_market for source in self._sources)
+        ready = settled or complete
+        known = [(source.settings.symbols, source.catalogue) for source in self._sources]
         stamp = ready, self.settings.symbols, self._display.symbols, known
         if stamp == self._stamp:
             return
@@ -136,7 +139,11 @@ class Home:
             _say_idle("display", shown.idle, ready=ready)
         if self.settings.enabled:
             waits = self.settings.symbols and not ready
-            self._choose(Choice() if waits else choose(self.settings.symbols, offers, self.settings.entities))
+            self._choose(
+                Choice() if waits else choose(self.settings.symbols, offers, self.settings.entities, self._early)
+            )
+            if not complete:
+                self._early = self.choice.taken
             self._describe(frozenset(offers) if waits else frozenset())
             _say_idle("homeassistant", self.choice.idle, ready=ready)
 

@@ -35,11 +35,16 @@ class Choice(Struct, frozen=True):
         return tuple(symbol for name, symbol in self.taken if name == exchange)
 
 
-def choose(patterns: Sequence[str], offers: Mapping[str, Offer], budget: int | None = None) -> Choice:
-    """In the order of the patterns, then of exchanges and watchlists: the first `budget` of them (None: all)."""
+def choose(
+    patterns: Sequence[str], offers: Mapping[str, Offer], budget: int | None = None, first: Sequence[Pair] = ()
+) -> Choice:
+    """In the order of the patterns, then of exchanges and watchlists: the first `budget` of them (None: all).
+
+    Of those that are wanted, `first` come before all others.
+    """
     found = {pattern: _matching(pattern, offers) for pattern in patterns}
-    wanted = [pair for pairs in found.values() for pair in pairs] if patterns else _watchlists(offers)
-    ordered = tuple(dict.fromkeys(wanted))
+    wanted = dict.fromkeys([pair for pairs in found.values() for pair in pairs] if patterns else _watchlists(offers))
+    ordered = tuple(dict.fromkeys([*(pair for pair in first if pair in wanted), *wanted]))
     most = len(ordered) if budget is None else budget
     return Choice(ordered[:most], ordered[most:], tuple(pattern for pattern, pairs in found.items() if not pairs))
 

@@ -4,6 +4,7 @@ No text of an exchange ever stands in a template, and none but a checked symbol 
 """
 
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from bridge.events import Digits, Instrument, Symbol
@@ -79,7 +80,7 @@ def prices(ids: Ids, names: Topics, exchange: str, one: Instrument) -> dict[str,
     base["availability"] = price_availability(names, exchange, one.symbol)
     base["availability_mode"] = "all"
     name, key = one.symbol[:NAME_SHOWN], slug(one.symbol)
-    sensor = _Maker(ids, exchange, base)
+    sensor = _Maker(ids, exchange, base, of_part=False)
     return {
         f"{key}_price": sensor.make(f"{key}_price", name, field("price"), key, money),
         f"{key}_bid": sensor.make(f"{key}_bid", f"{name} bid", field("bid"), f"{key}_bid", money | DISABLED),
@@ -143,20 +144,22 @@ def precision(step: Digits | None) -> int | None:
 
 
 class _Maker:
-    """Components of one platform and device that share their beginnings."""
+    """Components of one platform and device that share their beginnings; `of_part`: every part has its own."""
 
-    def __init__(self, ids: Ids, name: str, base: Component, platform: str = "sensor") -> None:
-        self._ids, self._name, self._base, self._platform = ids, name, base, platform
+    def __init__(self, ids: Ids, name: str, base: Component, platform: str = "sensor", *, of_part: bool = True) -> None:
+        self._base, self._platform = base, platform
+        self._unique = partial(ids.own if of_part else ids.entity, name)
+        owner = ids.instance if name == BRIDGE else name
+        self._owner = f"{owner}_{ids.part}" if of_part and ids.part else owner
 
     def make(
         self, key: str, name: str, template: str, entity: str | None = None, more: Component | None = None
     ) -> Component:
         """`entity`: the end of the entity id that is wished for, by default the key."""
-        owner = self._ids.instance if self._name == BRIDGE else self._name
-        wished = f"{owner}_{entity or key}"
+        wished = f"{self._owner}_{entity or key}"
         return {
             "platform": self._platform,
-            "unique_id": self._ids.entity(self._name, key),
+            "unique_id": self._unique(key),
             "default_entity_id": f"{self._platform}.{wished}",
             "object_id": wished,  # its name before Home Assistant 2025.10, unknown since 2026.4
             "name": name,

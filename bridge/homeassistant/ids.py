@@ -24,12 +24,20 @@ class Ids(Struct, frozen=True):
 
     def device(self, name: str) -> str:
         """An exchange's device, or that of `bridge`."""
-        part = self.shard.partition("/")[0]
-        return f"{self.instance}_{name}" + (f"-{part}" if part else "")
+        return f"{self.instance}_{name}" + (f"-{self.part}" if self.part else "")
+
+    @property
+    def part(self) -> str:
+        """The number of its part of the work; empty for all of it."""
+        return self.shard.partition("/")[0]
 
     def entity(self, name: str, key: str) -> str:
-        """A unique id. A symbol's does not depend on the part of the work that brings it."""
+        """A symbol's unique id. It does not depend on the part of the work that brings it."""
         return f"{self.instance}_{name}_{key}"
+
+    def own(self, name: str, key: str) -> str:
+        """The unique id of what tells how a part of the work does: every part has its own."""
+        return f"{self.device(name)}_{key}"
 
     def topic(self, name: str) -> str:
         """Where a device's configuration is retained."""
@@ -51,7 +59,7 @@ class Ids(Struct, frozen=True):
         if instance != self.instance or not _NAME(name):
             return None
         name, _, part = name.partition("-")
-        return name if part == self.shard.partition("/")[0] else None
+        return name if part == self.part else None
 
 
 def slug(symbol: Symbol) -> str:

@@ -71,6 +71,11 @@ class Connection(asyncio.Protocol):
         self.ready: asyncio.Future[bool] = loop.create_future()
         self.ended: asyncio.Future[str] = loop.create_future()
 
+    @property
+    def max_packet(self) -> int | None:
+        """The largest packet that the broker takes, in bytes."""
+        return self._line.max_packet
+
     # --- sending ------------------------------------------------------------------------------------
     def rouse(self) -> None:
         """Something is to be sent: flush once, a few milliseconds from now, with what gathers until then."""

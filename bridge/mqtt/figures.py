@@ -23,6 +23,8 @@ class Figures(Struct):
     connected_once: bool = False
     marker_run: int = 0
     """The latest run that a marker of ours bore: a new run must be later, whatever became of the ledger."""
+    max_packet: int | None = None
+    """The largest packet that the broker takes, in bytes, as it said the last time."""
     reconnects: int = 0
     published: int = 0
     """Stream messages that the broker acknowledged; those sent again count again."""

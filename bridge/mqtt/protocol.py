@@ -44,7 +44,8 @@ class Line:
         self._keepalive_ns = keepalive_s * 1_000_000_000
         self._max_inflight = max_inflight
         self._receive_max = 0
-        self._max_packet: int | None = None
+        self.max_packet: int | None = None
+        """The largest packet that the broker takes, in bytes; None: it named no limit."""
         self._acks = Acks(1)
         self._encoder = Encoder(1, None)
         self._rest = b""
@@ -110,7 +111,7 @@ class Line:
             message_expiry_interval=expiry_s,
             content_type=content_type if payload else None,
         ).write()
-        if len(packet) <= (self._max_packet or MAX_REMAINING):
+        if len(packet) <= (self.max_packet or MAX_REMAINING):
             return packet
         self._state_topics.pop(self._state_id if qos else 0, None)
         return None
@@ -215,7 +216,7 @@ class Line:
         if int(told.max_qos) < 1 or not told.retain_available:
             raise BrokerLost("offers no QoS 1 or keeps no retained messages: another broker is needed")
         self._receive_max = told.receive_max
-        self._max_packet = told.max_packet_size
+        self.max_packet = told.max_packet_size
         if told.server_keep_alive:
             self._keepalive_ns = min(self._keepalive_ns, told.server_keep_alive * 1_000_000_000)
         window = max(1, min(self._max_inflight, told.receive_max, 65_535 - STATE_IDS))

@@ -138,7 +138,7 @@ class Publisher:
         if not flows:
             reason = await shield(connection.ended)
             return reason if connection.heard else unanswered(reason, settings)
-        self._connected()
+        self._connected(connection.max_packet)
         since_ns = self._parts.clock.monotonic_ns()
         reason = await shield(connection.ended)
         if self._parts.suspects.active or self._parts.clock.monotonic_ns() - since_ns >= STEADY_NS:
@@ -150,8 +150,9 @@ class Publisher:
         will = parts.identity.bridge_health("offline", self.figures.connection, parts.clock.now_ns())
         return Login(parts.client_id, settings.user, settings.secret(), parts.topics.health("bridge"), will)
 
-    def _connected(self) -> None:
+    def _connected(self, max_packet: int | None) -> None:
         figures = self.figures
+        figures.max_packet = max_packet
         figures.reconnects += figures.connected_once
         figures.connected = figures.connected_once = True
         figures.reason = ""

@@ -58,7 +58,7 @@ class Dashboard(Section):
         """Whether visitors must log in. `auto`: as soon as another machine can reach the page, a proxy included."""
         if self.login != "auto":
             return self.login == "on"
-        return bool(self.trusted_proxies) or not _is_loopback(self.host)
+        return bool(self.trusted_proxies or self.hosts) or not _is_loopback(self.host)
 
     @property
     def scheme(self) -> str:

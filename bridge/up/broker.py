@@ -9,7 +9,7 @@ from pwd import getpwuid
 from bridge.brokerfiles import BrokerValues, Tls, acl_values, render, render_acl
 from bridge.errors import TickbridgeError
 from bridge.up.folder import make_writable, trouble, write_whole
-from bridge.up.plan import Plan
+from bridge.up.plan import LOOPBACK, Plan
 from bridge.up.users import PLACE, make_users, write_password_file
 
 FOLDER, CONFIG, ACL, PASSWORDS = "mosquitto", "mosquitto.conf", "acl", "passwords"
@@ -42,19 +42,20 @@ def prepare(plan: Plan) -> Path:
     make_writable(folder)
     write_password_file(make_users(plan.data_dir / PLACE), folder / PASSWORDS, find_program("mosquitto_passwd"))
     _write(folder / ACL, render_acl(acl_values(plan.settings)))
+    tls = _tls(plan)
     values = BrokerValues(
         port=plan.ports.mqtt,
         ws_port=plan.ports.websocket,
         persistence_dir=folder,
         # started by root, Mosquitto would become another user, who cannot read a folder of root's
         system_user=getpwuid(os.geteuid()).pw_name,
-        bind=plan.host,
+        # where other machines can encrypt, no password of theirs must travel in the clear
+        bind=plan.host if tls is None else LOOPBACK,
+        ws_bind=plan.host,
         autosave_s=plan.settings.outbox.autosave_s,
         password_file=folder / PASSWORDS,
         acl_file=folder / ACL,
-        tls=_tls(plan),
-        # whoever has an account on this machine may read prices; so may a web site, through the browser
-        anonymous=not plan.lan,
+        tls=tls,
     )
     _write(folder / CONFIG, render(values))
     return folder / CONFIG

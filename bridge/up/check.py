@@ -32,7 +32,7 @@ def check(loaded: Loaded, page: Callable[[Settings], str]) -> list[Finding]:
     settings = loaded.settings
     looks: dict[str, Callable[[], str]] = {
         "symbols": lambda: _symbols(settings),
-        "password": lambda: "from the settings or a file" if settings.broker.secret() else "none: anonymous",
+        "password": lambda: "from the settings or a file" if settings.broker.secret() else "none (`up` makes its own)",
         "certificates": lambda: _certificates(settings),
         "page": lambda: page(settings),
         "data folder": lambda: _folder(settings),

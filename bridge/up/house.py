@@ -8,17 +8,19 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TextIO
 
 from bridge.errors import TickbridgeError
 from bridge.loading import Loaded, options_as_texts
 from bridge.logs import configure
 from bridge.notify import forget
+from bridge.saving import FLAGS, RECORDER_SESSION, touched
 from bridge.settings import Settings
 from bridge.up import plan as plans
 from bridge.up.broker import find_program, prepare
 from bridge.up.child import Child
 from bridge.up.folder import FolderLock, make_writable
-from bridge.up.plan import EVERYWHERE, LOOPBACK, Guest, Plan, Ports
+from bridge.up.plan import EVERYWHERE, GUEST, LOOPBACK, Plan, Ports
 from bridge.up.ports import choose, lan_address
 from bridge.up.supervisor import Supervisor
 from bridge.up.users import PAGE, PLACE, Users, make_users
@@ -27,8 +29,6 @@ from bridge.up.welcome import moved, welcome
 log = logging.getLogger(__name__)
 
 STOP_ORDER = ("bridge", "dashboard", "simulator", "mosquitto")
-RECORDER_SESSION = "recorder-session"
-"""Touched by the recorder whenever the broker has a session for it."""
 READY_S = 15.0
 MQTTS = 8883
 FIRST_SESSION_S = 8.0
@@ -95,8 +95,7 @@ def _with_users(plan: Plan) -> Plan:
         (plan.data_dir / RECORDER_SESSION).unlink(missing_ok=True)
     users = make_users(folder)
     secrets = {name: users.file(name) for name in ("bridge", "dashboard", PAGE)}
-    plan = replace(plan, secrets=secrets, tag=users.tag)
-    return replace(plan, guest=Guest("guest", users.password("guest")) if plan.lan else None)
+    return replace(plan, secrets=secrets, tag=users.tag, guest=users.password(GUEST))
 
 
 async def _live(plan: Plan) -> int:
@@ -131,12 +130,12 @@ async def _start(plan: Plan, supervisor: Supervisor) -> None:
         simulator = supervisor.start(plans.simulator(plan))
         await supervisor.listening(simulator, LOOPBACK, (plan.ports.kucoin, plan.ports.binance), READY_S)
     flag = plan.data_dir / RECORDER_SESSION
-    known = _touched(flag)
+    known = touched(flag)
     if not known:
         from bridge.up.old_session import forget_session  # noqa: PLC0415 - 0.1 s, and mostly not needed
 
         await forget_session(plan, f"{plan.settings.instance}-recorder")
-    supervisor.also(_save_sessions(flag, mosquitto), "save sessions")
+    supervisor.also(_save_when_asked(plan.data_dir, mosquitto), "save when asked")
     page = supervisor.start(plans.dashboard(plan))
     if plan.settings.history.enabled and not known:
         await _appears(flag, page, supervisor)
@@ -146,10 +145,15 @@ async def _start(plan: Plan, supervisor: Supervisor) -> None:
     if not await supervisor.listening(page, LOOPBACK, (plan.ports.page,), READY_S):
         log.warning("the page does not answer yet")
     if not supervisor.stop.is_set():
-        password = plans.page_password(plan)
-        told = password.read_text(encoding="utf-8").strip() if password is not None else None
+        file = plans.page_password(plan)
+        told = None if file is None else log_in(file, sys.stdout)
         sys.stdout.write(welcome(plan, lan_address() if plan.lan else None, told) + "\n")
         sys.stdout.flush()
+
+
+def log_in(file: Path, output: TextIO) -> str:
+    """The password for a person at a terminal; elsewhere, where it would stay in a log, only its file."""
+    return file.read_text(encoding="utf-8").strip() if output.isatty() else f"in {file}"
 
 
 async def _start_broker(plan: Plan, supervisor: Supervisor) -> tuple[Plan, Child]:
@@ -172,22 +176,15 @@ async def _start_broker(plan: Plan, supervisor: Supervisor) -> tuple[Plan, Child
 async def _appears(flag: Path, page: Child, supervisor: Supervisor) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(FIRST_SESSION_S):
-            while not _touched(flag) and page.last_exit is None and not supervisor.stop.is_set():
+            while not touched(flag) and page.last_exit is None and not supervisor.stop.is_set():
                 await asyncio.sleep(FLAG_POLL_S)
 
 
-async def _save_sessions(flag: Path, mosquitto: Child) -> None:
-    """Mosquitto keeps a new session only in memory until its next save: ask for one whenever the recorder has one."""
-    seen = _touched(flag)
+async def _save_when_asked(folder: Path, mosquitto: Child) -> None:
+    """Mosquitto keeps what is new only in memory until its next save: some of it must be on the disk at once."""
+    seen = [touched(folder / flag) for flag in FLAGS]
     while True:
         await asyncio.sleep(FLAG_POLL_S)
-        if (now := _touched(flag)) != seen:
+        if (now := [touched(folder / flag) for flag in FLAGS]) != seen:
             seen = now
             mosquitto.signal(signal.SIGUSR1)
-
-
-def _touched(flag: Path) -> int:
-    try:
-        return flag.stat().st_mtime_ns
-    except FileNotFoundError:
-        return 0

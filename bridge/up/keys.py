@@ -31,7 +31,7 @@ def hand_out(folder: Path, settings: Settings) -> None:
     _make_once(folder / ALL / GRAFANA)
     _write(folder / "mosquitto", broker_files(known, settings))
     for name in ("bridge", "dashboard", "telegraf"):
-        _write(folder / name, {"password": known[name]})
+        _write(folder / name, {"password": known[name], users.tag_file.name: users.tag})
     _write(folder / "dashboard", {"guest": known["guest"], "page": users.password(PAGE)})
     _write(folder / "grafana", {"password": _read(folder / ALL / GRAFANA)}, GROUP)
     for name, token in TOKENS.items():

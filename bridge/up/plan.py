@@ -12,6 +12,8 @@ from bridge.up.child import Recipe
 from bridge.up.users import PAGE
 
 LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"
+GUEST = "guest"
+"""The user that may only read: whoever sees the page has its password."""
 SETTINGS_ARE_WRONG = frozenset({2})
 
 
@@ -28,18 +30,10 @@ class Ports:
 
 
 @dataclass(frozen=True)
-class Guest:
-    """The user that may only read."""
-
-    user: str
-    password: str
-
-
-@dataclass(frozen=True)
 class Plan:
     """Everything the children's environments are made of. `secrets`: each child's password file at the broker.
 
-    `guest`: whom the page connects as; without one it needs no name, nor do other clients on this machine.
+    `guest`: the password of GUEST, whom the page connects as.
     """
 
     settings: Settings
@@ -52,7 +46,7 @@ class Plan:
     seed: int = 1
     secrets: Mapping[str, Path] = field(default_factory=dict)
     tag: str = ""
-    guest: Guest | None = None
+    guest: str = ""
     lock_fd: int = -1
 
     @property
@@ -68,7 +62,6 @@ def bridge(plan: Plan) -> Recipe:
 
 def dashboard(plan: Plan) -> Recipe:
     """`tickbridge dashboard`."""
-    guest = plan.guest
     return _ours(
         plan,
         "dashboard",
@@ -78,8 +71,8 @@ def dashboard(plan: Plan) -> Recipe:
             "dashboard.port": str(plan.ports.page),
             "dashboard.mqtt_websocket_port": str(plan.ports.websocket),
             "dashboard.mqtt_websocket_tls": str(bool(plan.ports.mqtts)).lower(),
-            "dashboard.mqtt_user": guest.user if guest else "",
-            "dashboard.mqtt_password": guest.password if guest else "",
+            "dashboard.mqtt_user": GUEST,
+            "dashboard.mqtt_password": plan.guest,
             **_page_password(plan),
         },
     )

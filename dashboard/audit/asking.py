@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -92,7 +93,6 @@ class Asking:
         self._client = client
         self._names = names
         self._answers = answers
-        self._count = 0
         self._turn = asyncio.Lock()
 
     # --- questions ----------------------------------------------------------------------------------
@@ -166,10 +166,9 @@ class Asking:
             return pages
 
     async def _send(self, what: str, fields: Mapping[str, Any]) -> bytes:
-        self._count += 1
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
         properties.ResponseTopic = self._answers
-        properties.CorrelationData = correlation = b"%d" % self._count
+        properties.CorrelationData = correlation = secrets.token_bytes(16)
         try:
             await self._client.publish(
                 self._names.request(what), msgspec.json.encode(fields), qos=1, properties=properties
@@ -197,7 +196,8 @@ async def asking(settings: Settings, name: str) -> AsyncIterator[Asking]:
     """A connection of its own, as `<instance>-<name>`. Raises BrokerLost."""
     names = Topics(settings.prefix, settings.shard)
     identifier = settings.client_id(f"{name}{settings.shard.replace('/', '-')}")
-    answers = names.answers(settings.broker.user, identifier)
+    # whoever may ask can have an answer sent anywhere below answers: to a topic that it cannot guess it cannot
+    answers = names.answers(settings.broker.user, f"{identifier}/{secrets.token_hex(8)}")
     try:
         async with passing_client(settings.broker, identifier, Inbox()) as client:
             await client.subscribe(answers, 1)

@@ -26,6 +26,12 @@ class Buckets:
             self._left.popitem(last=False)
         return wait_s
 
+    def give_back(self, key: str) -> None:
+        """One that was taken and need not have been."""
+        if key in self._left:
+            left, since_s = self._left[key]
+            self._left[key] = (min(self._burst, left + 1), since_s)
+
     def forget(self, key: str) -> None:
         """As if this one had never asked."""
         self._left.pop(key, None)

@@ -6,6 +6,7 @@ certificate belong together, that a browser's rules are met, and until when.
 
 import asyncio
 import logging
+import re
 import ssl
 import time
 from pathlib import Path
@@ -20,6 +21,7 @@ LOOK_S = 6 * 3600.0
 LOOK_AGAIN_S = 300.0
 EXPIRED, NOT_YET = 10, 9
 """OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED and X509_V_ERR_CERT_NOT_YET_VALID."""
+PEM = re.compile(rb"-----BEGIN ((?:TRUSTED |X509 )?CERTIFICATE)-----.*?-----END \1-----", re.DOTALL)
 log = logging.getLogger(__name__)
 
 
@@ -112,7 +114,7 @@ def _no_password() -> str:
 def _until_s(server: ssl.SSLContext, cert: Path) -> float | None:
     """When the certificate ends; None: it is not valid yet. Raises SettingsError for one that no browser takes."""
     try:
-        told = _shake_hands(server, trusting(cert))
+        told = shake_hands(server, trusting(cert))
     except ssl.SSLCertVerificationError as error:
         if error.verify_code == NOT_YET:
             return None
@@ -123,15 +125,20 @@ def _until_s(server: ssl.SSLContext, cert: Path) -> float | None:
 
 
 def trusting(cert: Path) -> ssl.SSLContext:
-    """A client that trusts this very certificate and nothing else, whatever name it has. Raises OSError."""
+    """A client that trusts this very certificate and nothing else, whatever name it has: not those behind it in a file
+    with a chain, which would vouch for all the world. Raises OSError; ValueError if the file holds none.
+    """
+    found = PEM.search(cert.read_bytes())
+    if found is None:
+        raise ValueError(f"{cert}: holds no PEM certificate")
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False
     client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    client.load_verify_locations(cafile=cert)
+    client.load_verify_locations(cadata=found[0].decode("ascii", "replace"))
     return client
 
 
-def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext) -> dict[str, Any]:
+def shake_hands(server: ssl.SSLContext, client: ssl.SSLContext) -> dict[str, Any]:
     """What the client learns of the server's certificate."""
     up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
     asking, answering = client.wrap_bio(down, up), server.wrap_bio(up, down, server_side=True)

@@ -24,7 +24,11 @@ def is_near(scope: Scope) -> bool:
 def client_key(scope: Scope) -> str:
     """What counts as one client: an IPv4 address, an IPv6 network, or whatever else there is."""
     client = scope.get("client")
-    text = str(client[0])[:MOST_CHARACTERS] if client else "?"
+    return key_of(str(client[0])[:MOST_CHARACTERS] if client else "?")
+
+
+def key_of(text: str) -> str:
+    """The same of an address."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:

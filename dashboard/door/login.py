@@ -5,6 +5,7 @@ import hmac
 import logging
 import math
 import time
+from dataclasses import dataclass
 
 from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
@@ -19,11 +20,20 @@ LEAST_PASSWORD = 8
 TRIES, TRIES_PER_MINUTE = 5, 2.0
 """Wrong passwords of one address: so many at once, then so many a minute."""
 ALL_TRIES, ALL_TRIES_PER_MINUTE = 50, 20.0
-"""Of all addresses together: a guesser may have many."""
+"""Of all strangers together: a guesser may have many addresses."""
 MOST_ADDRESSES = 4096
 ALL = "all"
 CURE = "set dashboard.password_file (or dashboard.password), or dashboard.login = off if anybody may see the page"
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Guest:
+    """Who tries. Strangers must not lock out who sits at this machine, nor a browser that was let in before."""
+
+    address: str
+    is_near: bool = False
+    cookie: str = ""
 
 
 class Login:
@@ -33,9 +43,8 @@ class Login:
         self._settings = settings
         self._tries = Buckets(TRIES_PER_MINUTE, TRIES, MOST_ADDRESSES)
         self._all_tries = Buckets(ALL_TRIES_PER_MINUTE, ALL_TRIES, 1)
-        self.cookie = f"tickbridge-{settings.instance}-{settings.dashboard.port}"
-        """Cookies know no ports: two dashboards of one machine need two names."""
         self.wrong = self.limited = 0
+        self._sessions: Sessions | None = None
         self.reload()
 
     def reload(self) -> None:
@@ -43,8 +52,19 @@ class Login:
         page = self._settings.dashboard
         password = _password(self._settings)
         tokens = Tokens(page.tokens_file)
-        sessions = Sessions(self._settings.data_dir, password, page.session_days)
-        self._digest, self.tokens, self.sessions = _digest(password), tokens, sessions
+        sessions = Sessions(self._settings.data_dir, password, page.session_days, self._sessions)
+        self._digest, self.tokens, self._sessions = _digest(password), tokens, sessions
+
+    @property
+    def sessions(self) -> Sessions:
+        """Of people."""
+        assert self._sessions is not None
+        return self._sessions
+
+    @property
+    def cookie(self) -> str:
+        """Its name. Cookies know no ports, nor do containers know theirs: each dashboard of a host needs another."""
+        return f"tickbridge-{self._settings.instance}-{self.sessions.place}"
 
     def knows(self, headers: Headers) -> bool:
         """Whether a request comes from somebody who logged in, or bears a token."""
@@ -55,18 +75,23 @@ class Login:
         """The session's cookie, or nothing."""
         return cookie_parser(headers.get("cookie", "")).get(self.cookie, "")
 
-    def try_password(self, given: str, address: str, now_s: float | None = None) -> int | None:
+    def try_password(self, given: str, who: Guest, now_s: float | None = None) -> int | None:
         """None: right. 0: wrong. Else: not even looked at, and it may be tried again after so many seconds."""
         now_s = time.monotonic() if now_s is None else now_s
-        wait_s = self._tries.take(address, now_s) or self._all_tries.take(ALL, now_s)
+        known = self.sessions.known(who.cookie)
+        key = who.address if known is None else f"session {known}"
+        is_stranger = known is None and not who.is_near
+        wait_s = self._tries.take(key, now_s) or (self._all_tries.take(ALL, now_s) if is_stranger else 0.0)
         if wait_s:
             self.limited += 1
             return math.ceil(wait_s)
         if hmac.compare_digest(_digest(given), self._digest):
-            self._tries.forget(address)
+            self._tries.forget(key)
+            if is_stranger:
+                self._all_tries.give_back(ALL)
             return None
         self.wrong += 1
-        log.warning("log-in: a wrong password from %s", address)
+        log.warning("log-in: a wrong password from %s", who.address)
         return 0
 
 

@@ -11,16 +11,18 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Re
 from starlette.routing import BaseRoute, Route
 
 from dashboard.answers import FRESH, refusal
-from dashboard.door.clients import client_key
+from dashboard.door.clients import client_key, is_near
 from dashboard.door.gate import KNOWN, LOGIN, LOGOUT, STYLE
 from dashboard.door.headers import is_encrypted
-from dashboard.door.login import Login
+from dashboard.door.login import Guest, Login
 
 HERE = Path(__file__).parent
 FORM = "application/x-www-form-urlencoded"
 MOST_WAY = 2000
 FORM_S = 10.0
 """So long may a form take to come."""
+KEPT_S = 400 * 86_400
+"""So long browsers keep a cookie at most: when its session has ended, it still tells that this is no stranger."""
 WRONG = "That is not the password."
 LIMITED = "Too many tries: wait {seconds} s, then try again."
 
@@ -58,7 +60,8 @@ class LoginPages:
                 given = await _password(request)
         except TimeoutError:
             return refusal(f"the form did not come within {FORM_S:g} s", 408, {"connection": "close"})
-        wait_s = self._login.try_password(given, client_key(request.scope))
+        who = Guest(client_key(request.scope), is_near(request.scope), self._login.session(request.headers))
+        wait_s = self._login.try_password(given, who)
         if wait_s is None:
             return self._with_session(RedirectResponse(way_on(request), 303, FRESH), request)
         if wait_s == 0:
@@ -86,7 +89,7 @@ class LoginPages:
         response.set_cookie(
             self._login.cookie,
             sessions.begin(),
-            max_age=sessions.seconds,
+            max_age=max(sessions.seconds, KEPT_S),
             httponly=True,
             samesite="strict",
             secure=is_encrypted(request.scope),

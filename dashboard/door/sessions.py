@@ -11,11 +11,13 @@ import os
 import secrets
 import time
 from pathlib import Path
+from typing import Self
 
 import msgspec
 from itsdangerous import BadSignature, TimestampSigner
 
-from bridge.errors import SettingsError
+from bridge.aside import put_aside
+from bridge.errors import SettingsError, StoreError
 
 FOLDER, KEY, ENDED = "login", "key", "ended.json"
 KEY_BYTES = 32
@@ -29,13 +31,21 @@ _decode = msgspec.json.Decoder(dict[str, int]).decode
 class Sessions:
     """`folder`: where the key and what was logged out are kept. Raises SettingsError if that cannot be."""
 
-    def __init__(self, folder: Path, password: str, days: int) -> None:
+    def __init__(self, folder: Path, password: str, days: int, before: Self | None = None) -> None:
+        """`before`: what the settings were read anew for; who logged out of it stays so, whatever a disk says."""
         self._folder = folder / FOLDER
         self.seconds = days * DAY_S
+        self._ended = self._read_ended()
         key = _key(self._folder)
+        self.place = hmac.digest(key, b"cookie's name", "sha256").hex()[:12]
+        """The same for one data folder, another for every other."""
         mark = hmac.digest(key, password.encode(), "sha256").hex()
         self._signer = TimestampSigner(key, salt=f"tickbridge session {mark}", digest_method=hashlib.sha256)
-        self._ended = self._read_ended()
+        if before is not None:
+            missing = before._ended.keys() - self._ended.keys()
+            self._ended = {**self._ended, **before._ended}
+            if missing:
+                self._save()
 
     def begin(self) -> str:
         """A new session's cookie."""
@@ -46,6 +56,11 @@ class Sessions:
         name = self._name(cookie)
         return name is not None and name not in self._ended
 
+    def known(self, cookie: str) -> str | None:
+        """Whose browser logged in once and never out, also if that is long ago: the session's name."""
+        name = self._name(cookie, at_any_time=True)
+        return None if name in self._ended else name
+
     def end(self, cookie: str) -> None:
         """Log out: this cookie is worth nothing any more, wherever it was copied to."""
         name = self._name(cookie)
@@ -55,16 +70,19 @@ class Sessions:
         running = {one: until_s for one, until_s in self._ended.items() if until_s > now_s}
         running[name] = now_s + self.seconds
         self._ended = dict(list(running.items())[-MOST_ENDED:])
+        self._save()
+
+    def _save(self) -> None:
         try:
             _write(self._folder / ENDED, msgspec.json.encode(self._ended))
         except OSError as error:
             log.warning("%s: %s: a restart forgets who logged out", self._folder / ENDED, error.strerror)
 
-    def _name(self, cookie: str) -> str | None:
+    def _name(self, cookie: str, *, at_any_time: bool = False) -> str | None:
         if len(cookie) > MOST_COOKIE:
             return None
         try:
-            return self._signer.unsign(cookie, max_age=self.seconds).decode()
+            return self._signer.unsign(cookie, max_age=None if at_any_time else self.seconds).decode()
         except (BadSignature, UnicodeError):
             return None
 
@@ -72,11 +90,21 @@ class Sessions:
         path = self._folder / ENDED
         try:
             return _decode(path.read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {}
         except (OSError, msgspec.DecodeError) as error:
-            log.warning("%s: cannot be read (%s): who logged out is forgotten", path, error)
+            _end_all(path, error)
             return {}
+
+
+def _end_all(path: Path, problem: Exception) -> None:
+    """Who logged out is not known any more: with a new key nobody's session lives again."""
+    try:
+        aside = put_aside(path)
+        (path.parent / KEY).unlink(missing_ok=True)
+    except (OSError, StoreError) as error:
+        raise SettingsError(f"{path}: cannot be read ({problem}), nor moved away: {error}") from error
+    log.warning("%s: cannot be read (%s): it is %s now, and everybody must log in again", path, problem, aside.name)
 
 
 def _key(folder: Path) -> bytes:

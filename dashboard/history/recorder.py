@@ -141,6 +141,9 @@ class Recorder:
             while await self._drain(line, inbox):
                 self._vitals.promise(LISTEN, GATHER_S)
                 await asyncio.sleep(GATHER_S)
+            if inbox.overflown:
+                await self._commit(tidy=False)  # else the next connection would bring the same again
+                raise aiomqtt.MqttError("more came at once than can be held: the broker sends it again")
             self._vitals.rest(LISTEN)
 
     async def _ask(self, client: aiomqtt.Client, roots: Sequence[str]) -> None:

@@ -79,10 +79,11 @@ def test_silence_is_told_after_three_heartbeats_and_each_price_begins_it_anew() 
 
 @pytest.mark.real
 def test_only_a_fresh_price_can_be_acted_on() -> None:
-    fresh, stale, kept, late, ahead, unclocked, priceless = through(
+    fresh, stale, kept, removed, late, ahead, unclocked, priceless = through(
         message(),
         message(stale="kucoin: reconnecting"),
         message(retain=True),
+        message() | {"payload": ""},
         message(sent_s=40),
         message(sent_s=-40),
         message(synced=False),
@@ -90,4 +91,5 @@ def test_only_a_fresh_price_can_be_acted_on() -> None:
     )
     assert fresh == [{"topic": "latest/kucoin/BTC-USDT", "payload": 85439.99}, {"payload": "85439.99"}]
     assert kept is None
+    assert removed is None
     assert stale == late == ahead == unclocked == priceless == [None, {"payload": "?"}]

@@ -20,12 +20,12 @@ from tests.running import environment, tickbridge
 
 SYMBOL = "MOG-USDT"
 """Its price begins with six zeros: whoever makes a float of it shows something else."""
-SILENCE_S = 4
+SILENCE_S = 5
 """In place of 35, so that a test need not wait for so long; the price is told anew every second."""
 LOGIN = {"# -u": "-u", "# -P": "-P"}
 PRICE = re.compile(r"0\.000000\d+")
 HURRY = {
-    "FEED__PROOF_S": 2.5, "FEED__PING_S": 1, "FEED__PONG_S": 1, "FEED__SILENCE_S": 4, "FEED__BACKOFF_FIRST_S": 0.1,
+    "FEED__PROOF_S": 4, "FEED__PING_S": 1, "FEED__PONG_S": 2.5, "FEED__SILENCE_S": 5, "FEED__BACKOFF_FIRST_S": 0.1,
     "FEED__BACKOFF_MOST_S": 0.5, "FEED__FIRST_CANDLES_H": 0, "EXCHANGES__BINANCE__ENABLED": "false",
     "EXCHANGES__KUCOIN__SYMBOLS": SYMBOL,
 }  # fmt: skip
@@ -99,8 +99,8 @@ class Client:
     def last(self) -> str:
         return next(reversed(self.said), "")
 
-    def fresh(self) -> bool:
-        return bool(PRICE.fullmatch(self.last))
+    def prices(self) -> list[str]:
+        return [line for line in self.said if PRICE.fullmatch(line)]
 
     def refuses(self) -> bool:
         return self.last == "?"
@@ -129,7 +129,7 @@ async def living(broker: Broker, folder: Path) -> AsyncIterator[tuple[Simulator,
             yield sim, bridge
 
 
-async def until(condition: Callable[[], object], otherwise: Callable[[], str], within_s: float = 30.0) -> None:
+async def until(condition: Callable[[], object], otherwise: Callable[[], str], within_s: float = 60.0) -> None:
     """Wait for a condition while the simulator goes on."""
     deadline = monotonic() + within_s
     while not condition():

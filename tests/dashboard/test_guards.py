@@ -48,7 +48,7 @@ def test_addresses_and_names_that_nobody_can_own_are_ours(host: str, ours: bool)
 @pytest.fixture
 async def page(tmp_path: Path) -> AsyncIterator[Served]:
     settings = Settings(
-        broker=BrokerSettings(port=free_ports(1)[0]), dashboard=Dashboard(hosts=("prices.example.org",))
+        broker=BrokerSettings(port=free_ports(1)[0]), dashboard=Dashboard(hosts=("prices.example.org",), login="off")
     )
     store = SqliteHistory(tmp_path / "history.sqlite", KEEP_ALL)
     store.append("prices/kucoin/BTC-USDT", tick(NOON, "1.10", 1))

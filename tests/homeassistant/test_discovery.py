@@ -13,6 +13,7 @@ import aiomqtt
 import pytest
 
 from bridge.brokerfiles import AclValues, render_acl
+from bridge.settings import MAX_PREFIX
 from bridge.simulator import Simulator
 from tests.broker import Broker
 from tests.homeassistant.rules import broken
@@ -120,6 +121,11 @@ async def test_home_assistants_birth_brings_all_again_after_a_while(broker: Brok
             await live.until(lambda: all(len(live.told(topic)) > 1 for topic in (BRIDGE, KUCOIN, BINANCE)), 8)
             assert monotonic() - began >= 1.0
             assert live.told(KUCOIN)[0] == live.told(KUCOIN)[1]
+            heartbeats = len(live.told("sensors/bridge"))
+            for _ in range(200):
+                await live.client.publish("homeassistant/status", "online", qos=1)
+            await live.until(lambda: live.told("sensors/bridge")[heartbeats + 1 :], 25)
+            assert len(live.told(KUCOIN)) == 2, "many births are answered once, and not at once"
 
 
 async def test_what_is_taken_out_is_removed_while_it_runs_and_between_two_runs(broker: Broker, tmp_path: Path) -> None:
@@ -178,6 +184,45 @@ async def test_a_broker_that_does_not_let_us_is_named_once(tmp_path: Path) -> No
                 await live.until(lambda: said in (tmp_path / "run.log").read_text())
                 await live.until(lambda: len(live.told(SENSOR)) > 0)
     assert (tmp_path / "run.log").read_text().count("Home Assistant's devices cannot be told") == 1
+
+
+async def test_what_somebody_else_removed_or_changed_while_it_runs_is_written_again(
+    broker: Broker, tmp_path: Path
+) -> None:
+    path = config_file(tmp_path, ONE)
+    async with Simulator(rate=50) as sim, listening(broker) as live:
+        with tickbridge("run", tmp_path, env(broker, tmp_path, sim, path)):
+            await live.until(lambda: all(live.told(topic) for topic in (BRIDGE, KUCOIN, BINANCE)))
+            first, kept = live.told(KUCOIN)[0], len(live.told(BINANCE))
+            await live.client.publish(KUCOIN, b"", qos=1, retain=True)
+            await live.client.publish(BRIDGE, b'{"components":{}}', qos=1, retain=True)
+            await live.until(lambda: live.told(KUCOIN)[-1] == first and len(live.told(KUCOIN)) == 3, 8)
+            await live.until(lambda: live.told(BRIDGE)[-1] == live.told(BRIDGE)[0], 2)
+            assert len(live.told(BINANCE)) == kept, "what is right is not written anew"
+
+
+async def test_what_is_too_large_for_the_broker_is_told_in_health_and_stays_there(tmp_path: Path) -> None:
+    path = config_file(tmp_path, BOTH)
+    instance, prefix = "i" * 32, "p" * MAX_PREFIX
+    longest = {"TICKBRIDGE_INSTANCE": instance, "TICKBRIDGE_PREFIX": prefix}
+    bridge, kucoin = (f"homeassistant/device/{instance}_{name}/config" for name in ("bridge", "kucoin"))
+    smaller = {"max_packet_size 1048576": "max_packet_size 15000"}
+    with Broker(tmp_path / "mosquitto", replace=smaller) as broker:
+        async with Simulator(rate=50, invented=0) as sim, listening(broker) as live:
+            await live.client.subscribe(f"{prefix}/health/#", qos=1)
+            with tickbridge("run", tmp_path, env(broker, tmp_path, sim, path) | longest):
+                troubles = lambda: [  # noqa: E731
+                    told["homeassistant"].get("trouble", "") for told in live.told(f"{prefix}/health/bridge")
+                ]
+                await live.until(lambda: any("bytes, more than the 14" in trouble for trouble in troubles()))
+                told = len(troubles())
+                await live.until(lambda: len(troubles()) > told, 15)
+                assert f"{kucoin} has " in troubles()[-1]
+                assert live.told(bridge), "what fits is told"
+                assert not live.told(kucoin)
+    log = (tmp_path / "run.log").read_text()
+    assert log.count("devices cannot be told") == 1
+    assert "are told again" not in log
 
 
 async def test_two_bridges_on_one_broker_do_not_touch_each_others(broker: Broker, tmp_path: Path) -> None:

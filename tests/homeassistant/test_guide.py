@@ -7,11 +7,14 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
+import yaml
 
+from bridge.homeassistant.entities import EXPIRE_S
 from bridge.loading import load
+from bridge.mistakes import names
 from bridge.settings import Broker, Settings
 from bridge.up.users import PLACE, Users
-from tests.clients.snippets import blocks
+from tests.clients.snippets import ROOT, blocks
 from tests.homeassistant.guide import AUTOMATIONS, GUIDE, announced, everything, named, piece
 
 KEYS = {
@@ -22,9 +25,10 @@ KEYS = {
     ("condition", "not"): {"condition", "conditions"},
 }
 """What Home Assistant takes in each of these."""
+ROLES = ROOT / "ansible" / "roles"
 TOP = {"alias", "description", "triggers", "conditions", "actions", "mode", "id"}
 PRICE = "sensor.kucoin_btc_usdt"
-USED = {"tickbridge.toml", "password", "other-way", "card", *AUTOMATIONS, "configuration.yaml"}
+USED = {"inventory.yml", "tickbridge.toml", "password", "other-way", "card", *AUTOMATIONS, "configuration.yaml"}
 
 
 def test_every_entity_in_it_is_one_that_the_bridge_announces() -> None:
@@ -56,7 +60,7 @@ def test_the_automation_refuses_a_price_that_is_not_there_a_dead_feed_and_a_dead
     assert on == {"binary_sensor.kucoin_feed", "binary_sensor.tickbridge_connection"}
     (trigger,) = piece("automation")["triggers"]
     assert {"condition": "numeric_state", "entity_id": PRICE, "below": trigger["below"]} in conditions
-    assert trigger["for"] == "00:00:30"
+    assert trigger["for"] == f"00:00:{EXPIRE_S + 5}", "no price that nobody confirms lives so long"
 
 
 def test_the_card_shows_the_price_only_where_it_has_a_value() -> None:
@@ -99,6 +103,20 @@ def test_the_settings_are_taken(tmp_path: Path) -> None:
     settings = load_guide(tmp_path)
     assert (settings.broker.host, settings.homeassistant.enabled) == ("homeassistant.local", True)
     assert settings.homeassistant.symbols == ("kucoin:BTC-USDT", "kucoin:ETH-USDT")
+
+
+def test_the_inventory_sets_what_there_is() -> None:
+    inventory = piece("inventory.yml")
+    settings = inventory.pop("bridge_settings")
+    assert {*inventory, "bridge_settings"} <= variables()
+    assert set(settings) <= set(names())
+    assert settings["homeassistant.symbols"] == ["kucoin:BTC-USDT", "kucoin:ETH-USDT"]
+
+
+def variables() -> set[str]:
+    """What the roles take."""
+    specs = (yaml.safe_load(path.read_text()) for path in ROLES.glob("*/meta/argument_specs.yml"))
+    return {name for spec in specs for name in spec["argument_specs"]["main"]["options"]}
 
 
 def load_guide(folder: Path) -> Settings:

@@ -72,7 +72,7 @@ async def test_the_automation_acts_on_a_fresh_price_and_refuses_an_old_one(tmp_p
         async def told() -> bool:
             return await acted(one, OUTAGE) is not None
 
-        await one.hass.until(told, 20)
+        await one.hass.until(told, 60)
 
         repaired_s = monotonic()
         one.sim.faults["kucoin"].heal()
@@ -81,7 +81,7 @@ async def test_the_automation_acts_on_a_fresh_price_and_refuses_an_old_one(tmp_p
         async def done() -> bool:
             return await acted(one, GUIDES) is not None
 
-        await one.hass.until(done, 30)
+        await one.hass.until(done, 60)
         first = await acted(one, GUIDES)
         await started(one, GUIDES)
         assert await acted(one, GUIDES) != first

@@ -111,6 +111,27 @@ def test_whole_markets_are_waited_for_but_not_for_ever() -> None:
     assert bench.devices()["tickbridge_binance"] == ["ADA-BTC", "XRP-USDT"]
 
 
+def test_a_whole_market_that_is_known_late_takes_what_is_left_and_removes_nothing() -> None:
+    whole = {"whole_market": True, "symbols": []}
+    bench = Bench(
+        homeassistant={"symbols": ["binance:*", "kucoin:*"], "entities": 3},
+        exchanges={"kucoin": {"symbols": ["BTC-USDT", "ETH-USDT"]}, "binance": whole},
+    )
+    bench.kucoin.lists("BTC-USDT", "ETH-USDT")
+    bench.tend()
+    bench.tend(61)
+    bench.binance.lists("ADA-BTC", "XRP-USDT")
+    bench.tend(1)
+    assert bench.devices()["tickbridge_kucoin"] == ["BTC-USDT", "ETH-USDT"]
+    assert bench.devices()["tickbridge_binance"] == ["ADA-BTC"]
+    bench.binance.lists("ADA-BTC", "BNB-USDT", "XRP-USDT")
+    bench.tend(1)
+    assert bench.devices()["tickbridge_binance"] == ["ADA-BTC"]
+    bench.home.change(Settings.model_validate({"homeassistant": {"symbols": ["binance:*"]}}))
+    bench.tend(1)
+    assert bench.devices()["tickbridge_binance"] == ["ADA-BTC", "BNB-USDT", "XRP-USDT"], "patterns come before that"
+
+
 def test_beyond_the_budget_it_is_said_in_log_and_health_with_what_the_recorder_would_write(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

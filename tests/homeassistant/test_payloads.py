@@ -105,6 +105,22 @@ def test_a_shard_has_devices_of_its_own_and_the_same_entities() -> None:
     assert len(set(ids)) == 1
 
 
+def test_no_two_parts_of_the_work_share_an_id_and_a_price_has_its_own_in_any() -> None:
+    def told(ids: Ids, key: str) -> list[str]:
+        names = Topics("", ids.shard)
+        devices = [bridge_device(ids, names, "0.1.0"), kucoin(ids=ids)]
+        return [one[key] for device in devices for one in device["components"].values()]
+
+    parts = [Ids("x"), Ids("x", "1/2"), Ids("x", "2/2")]
+    for key in ("unique_id", "default_entity_id"):
+        every = [one for ids in parts for one in told(ids, key)]
+        assert len(set(every)) == len(every) == 3 * len(told(IDS, key))
+    assert "sensor.kucoin_2_status" in told(parts[2], "default_entity_id")
+    assert "binary_sensor.x_2_connection" in told(parts[2], "default_entity_id")
+    (price,) = {kucoin(BTC, ids=ids)["components"]["btc_usdt_price"]["unique_id"] for ids in parts}
+    assert price == "x_kucoin_btc_usdt_price"
+
+
 def test_the_most_that_settings_allow_fits_into_a_brokers_packet() -> None:
     most = Settings.model_fields["homeassistant"].annotation.model_fields["entities"].metadata[1].le  # type: ignore[union-attr]
     symbols = [f"{k:04}VERYLONGNAME-USDT" for k in range(most)]

@@ -164,23 +164,31 @@ async def test_the_cable_between_home_assistant_and_the_broker_is_pulled(tmp_pat
         await settled(one)
 
 
-@pytest.mark.parametrize("away_s", [0.0, 40.0])
-async def test_bridge_and_broker_are_killed_and_only_the_broker_is_back(tmp_path: Path, away_s: float) -> None:
-    """The broker's leftovers say that all is well; nothing may look alive."""
+@pytest.mark.parametrize(("away_s", "disk"), [(0.0, "kept"), (40.0, "kept"), (0.0, "empty"), (40.0, "empty")])
+async def test_bridge_and_broker_are_killed_and_only_the_broker_is_back(
+    tmp_path: Path, away_s: float, disk: str
+) -> None:
+    """The broker's leftovers say that all is well; nothing may look alive.
+
+    A broker that has lost its disk says nothing at all: then Home Assistant shows what it knew, as long as promised.
+    """
     async with world(tmp_path) as one:
         one.broker.kill9()
         one.kill_bridge()
         gone_s = await one.gone()
         assert gone_s <= PROMISED_S + POLL_S
         await asyncio.sleep(away_s)
+        if disk == "empty":
+            (one.broker.folder / "data" / "mosquitto.db").unlink()
         await asyncio.to_thread(one.broker.start)
         shown_s = await shown(one, 45.0)
-        assert shown_s <= (0 if away_s > PROMISED_S else SUBSCRIBING_S)
+        longest_s = SUBSCRIBING_S if disk == "kept" else PROMISED_S
+        assert shown_s <= (0 if away_s > PROMISED_S else longest_s)
         repaired_s = monotonic()
         one.start_bridge()
         more = f"; shown without life for {shown_s:.1f} s"
         note(
-            f"bridge and broker killed, only the broker back {away_s:.0f} s later",
+            f"bridge and broker killed, only the broker back {away_s:.0f} s later, its disk {disk}",
             gone_s,
             await one.back(repaired_s),
             more,

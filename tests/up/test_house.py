@@ -74,9 +74,15 @@ class House:
     def pids(self) -> list[int]:
         return [told["pid"] for told in json.loads((self.folder / "children.json").read_text()).values() if told["pid"]]
 
-    def hear(self, topic: str, *who: str) -> dict[str, Any]:
-        """The next message on a topic; a broker that is being started again is waited for."""
-        command = [binary("mosquitto_sub"), "-p", str(self.mqtt), "-t", topic, "-C", "1", "-W", "20", *who]
+    @property
+    def guest(self) -> tuple[str, ...]:
+        """How Mosquitto's own clients log in as the guest."""
+        return ("-u", "guest", "-P", (self.folder / "users" / "guest.password").read_text().strip())
+
+    def hear(self, topic: str, *where: str) -> dict[str, Any]:
+        """The next message on a topic, for the guest; a broker that is being started again is waited for."""
+        line = [binary("mosquitto_sub"), "-p", str(self.mqtt), "-t", topic, "-C", "1", "-W", "20"]
+        command = [*line, *self.guest, *where]
 
         def heard() -> str:
             return subprocess.run(command, capture_output=True, text=True, timeout=25, check=False).stdout
@@ -131,6 +137,7 @@ def test_demo_shows_moving_prices_and_stops_in_time(start: Callable[..., House])
     told = answered(f"http://127.0.0.1:{house.page}/api/v1/connect")
     assert told["demo"] is True
     assert told["mqtt"]["port"] == house.websocket
+    assert (told["mqtt"]["user"], told["mqtt"]["password"]) == ("guest", house.guest[-1])
     pids = house.pids()
     assert len(pids) == 4
     began = time.monotonic()
@@ -170,6 +177,19 @@ def test_killed_broker_comes_back_and_prices_flow_again(start: Callable[..., Hou
     assert house.hear("prices/kucoin/BTC-USDT")["n"] > 0
 
 
+def test_what_home_assistant_is_told_first_is_on_the_brokers_disk_at_once(start: Callable[..., House]) -> None:
+    seldom = [part for one in ("outbox.autosave_s=3600", "outbox.keep_s=7200") for part in ("--set", one)]
+    house = start("demo", [*seldom, "--set", "homeassistant.enabled=true"]).up()
+    disk = house.folder / "mosquitto" / "mosquitto.db"
+    house.until(lambda: disk.exists() and b"sensors/kucoin" in disk.read_bytes(), 10)
+    os.kill(house.child("bridge")["pid"], signal.SIGSTOP)
+    broker = house.child("mosquitto")["pid"]
+    os.kill(broker, signal.SIGKILL)
+    house.until(lambda: house.child("mosquitto").get("pid") not in (None, broker))
+    assert house.hear("sensors/kucoin") == {"status": "unknown"}
+    os.kill(house.child("bridge")["pid"], signal.SIGCONT)
+
+
 def test_children_die_with_a_killed_up(start: Callable[..., House]) -> None:
     house = start().up()
     house.until(lambda: house.child("bridge").get("pid"))
@@ -203,14 +223,17 @@ def test_taken_port_is_told_and_another_used(tmp_path: Path, start: Callable[...
 
 def test_lan_has_users_and_the_guest_may_only_read(start: Callable[..., House]) -> None:
     house = start("demo", ["--lan"]).up()
-    found = re.search(r"user guest, password (\w+)", house.told())
-    assert found
-    guest = ("-u", "guest", "-P", found[1])
-    assert house.hear("latest/kucoin/BTC-USDT", *guest)["stale"] is False
+    guest = house.guest
+    printed = re.search(r"Try +(mosquitto_sub -p \d+ -u guest -P \w+ -t latest/kucoin/BTC-USDT) -v", house.told())
+    assert printed
+    line = [*printed[1].split(), "-C", "1", "-W", "20"]
+    assert json.loads(subprocess.run(line, capture_output=True, timeout=25, check=True).stdout)["stale"] is False
     assert answered(f"http://127.0.0.1:{house.page}/api/v1/connect") == {}, "nobody logged in"
-    password = re.search(r"log-in to the page +password (\w+)", house.told())
-    assert password
-    assert logged_in(f"http://127.0.0.1:{house.page}", password[1])["mqtt"]["password"] == found[1]
+    file = house.folder / "users" / "page.password"
+    assert re.search(rf"log-in to the page +password in {re.escape(str(file))}\n", house.told())
+    password = file.read_text().strip()
+    assert password not in house.told(), "its output may be a log"
+    assert logged_in(f"http://127.0.0.1:{house.page}", password)["mqtt"]["password"] == guest[-1]
     forged = [binary("mosquitto_pub"), "-p", str(house.mqtt), "-t", "gaps/forged", "-m", "{}", "-r", *guest]
     subprocess.run(forged, timeout=10, check=False)
     nothing = [
@@ -234,12 +257,21 @@ def test_lan_has_users_and_the_guest_may_only_read(start: Callable[..., House]) 
     assert not any(path.read_text().strip() in commands for path in secrets)
 
 
-async def test_on_this_machine_anybody_reads_and_nobody_without_a_password_publishes(
-    start: Callable[..., House],
-) -> None:
-    """Not even a web site, which reaches the websockets through the browser of whoever looks at it; nor does it throw
-    the bridge off by taking the name that its connection usually has."""
+async def refused_without_a_name(house: House) -> None:
+    """Any web site reaches the websockets, through the browser of whoever looks at it."""
+    v5 = aiomqtt.ProtocolVersion.V5
+    site = {"Origin": "https://example.org"}
+    program = aiomqtt.Client("127.0.0.1", house.mqtt, protocol=v5)
+    page = aiomqtt.Client("127.0.0.1", house.websocket, transport="websockets", websocket_headers=site, protocol=v5)
+    for stranger in (program, page):
+        with pytest.raises(aiomqtt.MqttError, match="Not authorized"):
+            await stranger.__aenter__()
+
+
+async def test_without_a_password_nobody_is_let_in_and_a_guest_publishes_nothing(start: Callable[..., House]) -> None:
+    """Nor does a guest throw the bridge off by taking the name that its connection usually has."""
     house = await asyncio.to_thread(lambda: start().up())
+    await refused_without_a_name(house)
     assert (await asyncio.to_thread(house.hear, "latest/kucoin/BTC-USDT"))["stale"] is False
     forged = ("prices/kucoin/BTC-USDT", "latest/kucoin/BTC-USDT", "health/bridge", "tickbridge/request/backfill")
     told: list[tuple[str, bytes]] = []
@@ -252,12 +284,19 @@ async def test_on_this_machine_anybody_reads_and_nobody_without_a_password_publi
 
     v5 = aiomqtt.ProtocolVersion.V5
     usual = Settings().client_id("bridge")
-    site = {"Origin": "https://example.org"}
     password = (house.folder / "users" / "bridge.password").read_text().strip()
-    at = ("127.0.0.1", house.websocket)
+    page = aiomqtt.Client(
+        "127.0.0.1",
+        house.websocket,
+        username="guest",
+        password=house.guest[-1],
+        transport="websockets",
+        protocol=v5,
+        identifier=usual,
+    )
     async with (
         asyncio.timeout(START_S),
-        aiomqtt.Client(*at, transport="websockets", websocket_headers=site, protocol=v5, identifier=usual) as stranger,
+        page as stranger,
         aiomqtt.Client("127.0.0.1", house.mqtt, username="bridge", password=password, protocol=v5) as bridge,
     ):
         await stranger.subscribe([(topic, 1) for topic in (*forged, "errors/test", "tickbridge/#")])

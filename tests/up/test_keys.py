@@ -30,10 +30,11 @@ def test_each_service_gets_its_own_and_no_more(folder: Path) -> None:
     hand_out(folder, Settings())
     told = {name: {path.name for path in (folder / name).iterdir()} for name in ("bridge", "telegraf", "dashboard")}
     assert told == {
-        "bridge": {"password"},
-        "telegraf": {"password", "token"},
-        "dashboard": {"password", "token", "guest", "page"},
+        "bridge": {"password", "client-tag"},
+        "telegraf": {"password", "client-tag", "token"},
+        "dashboard": {"password", "client-tag", "token", "guest", "page"},
     }
+    assert len({(folder / name / "client-tag").read_text() for name in told}) == 1
     assert (folder / "telegraf" / "token").read_text() == "may-write"
     assert (folder / "dashboard" / "token").read_text() == (folder / "grafana" / "token").read_text() == "may-read"
     assert "may-all" not in "".join(text for name, text in contents(folder).items() if not name.startswith("all/"))

@@ -126,6 +126,28 @@ async def test_a_bridge_that_is_not_there_yet_is_asked_again_soon(
 
 
 @pytest.mark.real
+async def test_nobody_can_guess_where_an_answer_is_expected_nor_to_what(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may ask, too, could else have the bridge answer in another's place."""
+    monkeypatch.setattr("dashboard.audit.asking.ANSWER_S", 0.05)
+    async with aiomqtt.Client(broker.host, broker.port, protocol=aiomqtt.ProtocolVersion.V5) as witness:
+        await witness.subscribe("tickbridge/request/+", qos=1)
+        for _ in range(2):
+            async with asking(settings_for(broker), "audit") as bridge:
+                for _ in range(2):
+                    with pytest.raises(BridgeAway):
+                        await bridge.ledger()
+        asked: list[Any] = [(await anext(witness.messages)).properties for _ in range(4)]
+    places = {properties.ResponseTopic for properties in asked}
+    assert len(places) == 2
+    assert {len(place.rpartition("/")[2]) for place in places} == {16}
+    questions = {properties.CorrelationData for properties in asked}
+    assert len(questions) == 4
+    assert {len(one) for one in questions} == {16}
+
+
+@pytest.mark.real
 async def test_nobody_answers(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dashboard.audit.asking.ANSWER_S", 0.1)
     async with asking(settings_for(broker), "audit") as bridge:

@@ -72,3 +72,13 @@ def test_no_address_at_all_is_one_client() -> None:
 )
 def test_who_asks_from_this_very_machine_is_near(client: object, server: object, near: bool) -> None:
     assert is_near({"client": client, "server": server}) is near
+
+
+def test_what_is_given_back_can_be_taken_again_and_is_never_more_than_there_was() -> None:
+    buckets = Buckets(per_minute=1, burst=2, most=9)
+    buckets.give_back("nobody")
+    for _ in range(5):
+        assert buckets.take("a", 0.0) == 0.0
+        buckets.give_back("a")
+    buckets.give_back("a")
+    assert [buckets.take("a", 0.0) == 0.0 for _ in range(3)] == [True, True, False]

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.errors import SettingsError
 from bridge.settings import Dashboard
-from dashboard.door.certificate import DAY_S, SOON_DAYS, Certificate
+from dashboard.door.certificate import DAY_S, SOON_DAYS, Certificate, shake_hands, trusting
 from dashboard.door.door import Door
 from tests.authority import Authority
 from tests.dashboard.door.visit import settings
@@ -45,6 +45,22 @@ def test_one_file_may_hold_both_and_a_chain(pair: tuple[Path, Path], authority: 
     both = tmp_path / "both.pem"
     both.write_bytes(b"".join(path.read_bytes() for path in (*pair, authority.ca)))
     assert Certificate(page(both, None)).problem() is None
+
+
+def test_only_the_very_certificate_is_trusted_not_who_vouches_for_it(authority: Authority, tmp_path: Path) -> None:
+    between = authority.below("between")
+    (mine, key), (other, other_key) = between.certificate("mine"), between.certificate("imposter")
+    chains = []
+    for cert in (mine, other):
+        chains.append(tmp_path / f"{cert.name}.chain")
+        chains[-1].write_bytes(cert.read_bytes() + between.ca.read_bytes() + authority.ca.read_bytes())
+    server, imposter = Certificate(page(chains[0], key)), Certificate(page(chains[1], other_key))
+    assert server.problem() is None
+    shake_hands(server.context, trusting(chains[0]))
+    with pytest.raises(ssl.SSLCertVerificationError):
+        shake_hands(imposter.context, trusting(chains[0]))
+    with pytest.raises(ValueError, match="holds no PEM certificate"):
+        trusting(key)
 
 
 def test_a_mismatch_is_said(pair: tuple[Path, Path], authority: Authority) -> None:

@@ -56,6 +56,9 @@ async def test_a_token_that_is_made_like_this_is_taken(page: Served, tmp_path: P
     (tmp_path / "tokens").write_text(made.read_text())
     page.door.reload()
     token = made.read_text().split()[1]
+    assert "TOKEN" not in ask.partition("curl")[2], "everybody sees command lines"
+    (read,) = re.findall(r"`TOKEN=(.*)`", SECTION)
+    assert (await asyncio.to_thread(shell, f"echo {read}", HOME=str(tmp_path))).strip() == token
     assert "rows" in await asyncio.to_thread(shell, ask, TOKEN=token)
     assert "log in" in await asyncio.to_thread(shell, ask, TOKEN=TOKEN), "its line is gone"
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import quote
@@ -97,7 +98,7 @@ async def test_the_password_opens_everything_and_a_restart_shuts_nothing(house: 
 
 async def test_the_cookie_is_out_of_reach_for_scripts_and_other_sites(house: House, tmp_path: Path) -> None:
     told = cookie(await log_in(house.visitor())).lower()
-    assert all(f"; {word}" in told for word in ("httponly", "samesite=strict", "path=/", f"max-age={30 * 86_400}"))
+    assert all(f"; {word}" in told for word in ("httponly", "samesite=strict", "path=/", f"max-age={400 * 86_400}"))
     assert "secure" not in told
     encrypted = House(settings(tmp_path), scheme="https")
     assert "; secure" in cookie(await log_in(encrypted.visitor())).lower()
@@ -106,10 +107,17 @@ async def test_the_cookie_is_out_of_reach_for_scripts_and_other_sites(house: Hou
 async def test_two_dashboards_of_one_machine_have_two_cookies(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-    one, other = House(settings(tmp_path / "a", port=8000)), House(settings(tmp_path / "b", port=8001))
+    one, other = House(settings(tmp_path / "a")), House(settings(tmp_path / "b"))
+    first, second = one.visitor(), other.visitor()
+    for client in (first, second):
+        await log_in(client)
+    first.cookies.update(second.cookies)
+    assert len(first.cookies) == 2, "as a browser has them: cookies know no ports"
+    assert (await first.get("/api/v1/connect")).status_code == 200
     assert one.door.login is not None
-    assert other.door.login is not None
-    assert one.door.login.cookie != other.door.login.cookie
+    name = one.door.login.cookie
+    one.door.reload()
+    assert House(settings(tmp_path / "a")).door.login.cookie == name == one.door.login.cookie
 
 
 @pytest.mark.parametrize(
@@ -252,6 +260,48 @@ async def test_a_right_password_counts_for_nothing(house: House) -> None:
     assert {(await log_in(client)).status_code for _ in range(3 * TRIES)} == {303}
 
 
+async def exhaust(house: House) -> None:
+    """Strangers use up what all of them may try."""
+    for n in range(ALL_TRIES):
+        await log_in(house.visitor(f"10.0.{n}.1"), "guess-guess")
+    assert (await log_in(house.visitor("10.1.0.1"))).status_code == 429
+
+
+@pytest.mark.parametrize("near", ["127.0.0.1", "::1", "127.0.0.2"])
+async def test_strangers_lock_nobody_out_who_sits_at_the_machine(house: House, near: str) -> None:
+    await exhaust(house)
+    client = house.visitor(near)
+    assert [(await log_in(client, "guess-guess")).status_code for _ in range(TRIES + 1)] == [403] * TRIES + [429]
+    assert (await log_in(house.visitor("127.0.0.3"))).status_code == 303
+
+
+async def test_strangers_lock_no_browser_out_that_was_let_in_before(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, left = house.visitor("10.9.9.9"), house.visitor("10.9.9.8")
+    for one in (client, left):
+        await log_in(one)
+    gone_cookies = dict(left.cookies)
+    await left.post("/logout", headers={"origin": "http://pi.local:8000"})
+    left.cookies.update(gone_cookies)
+    now_s = time.time()
+    monkeypatch.setattr("itsdangerous.timed.time.time", lambda: now_s + 100 * 86_400)
+    assert (await client.get("/api/v1/connect")).status_code == 401, "its session ended"
+    await exhaust(house)
+    assert (await log_in(left)).status_code == 429, "who logged out is a stranger"
+    neighbour = house.visitor("10.9.9.9")
+    assert (await log_in(neighbour)).status_code == 429, "the cookie, not its address"
+    neighbour.cookies.update({name: f"{value[:-9]}AAAAAAAAA" for name, value in client.cookies.items()})
+    assert (await log_in(neighbour)).status_code == 429, "and one that we signed"
+    tries = [(await log_in(client, "guess-guess")).status_code for _ in range(TRIES + 1)]
+    assert tries == [403] * TRIES + [429], "it may guess no more than anybody"
+
+
+async def test_right_passwords_of_many_use_nothing_up(house: House) -> None:
+    for n in range(ALL_TRIES + 5):
+        assert (await log_in(house.visitor(f"10.0.{n}.1"))).status_code == 303
+
+
 async def test_the_log_tells_who_guesses_and_never_what(house: House, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     await log_in(house.visitor("10.0.0.66"), "guess-guess")
@@ -276,6 +326,7 @@ async def test_the_log_tells_who_guesses_and_never_what(house: House, caplog: py
         ({"host": "192.168.1.7"}, True),
         ({"host": "pi"}, True),
         ({"trusted_proxies": ("127.0.0.1",)}, True),
+        ({"hosts": ("prices.example.org",)}, True),
         ({"login": "on"}, True),
         ({"host": "0.0.0.0", "login": "off"}, False),
     ],

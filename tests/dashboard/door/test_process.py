@@ -14,12 +14,13 @@ from typing import Any
 
 import httpx
 import pytest
+import uvloop
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from bridge.settings import Broker as BrokerSettings
 from bridge.settings import Settings
-from dashboard import connections
+from dashboard import listener
 from dashboard.healthy.looking import ask_page
 from dashboard.stream.socket import PATH
 from tests.authority import Authority
@@ -171,7 +172,7 @@ def test_who_connects_and_never_shakes_hands_is_hung_up_on(
     tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As the process runs it: in its own loop, with its own time-outs."""
-    monkeypatch.setattr(connections, "REQUEST_S", 0.3)
+    monkeypatch.setattr(listener, "HANDSHAKE_S", 0.3)
     cert, key = authority.certificate("silent")
 
     async def silent() -> bytes:
@@ -182,7 +183,7 @@ def test_who_connects_and_never_shakes_hands_is_hung_up_on(
             writer.close()
             return said
 
-    with asyncio.Runner(loop_factory=connections.Loop) as runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         assert runner.run(silent()) == b""
 
 

@@ -77,14 +77,52 @@ def test_every_changed_letter_is_seen(tmp_path: Path) -> None:
         assert not sessions.holds(changed), place
 
 
-def test_broken_files_end_sessions_and_nothing_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_broken_key_ends_sessions_and_nothing_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     Sessions(tmp_path, PASSWORD, 30)
     (tmp_path / "login" / "key").write_bytes(b"half")
-    (tmp_path / "login" / "ended.json").write_bytes(b'{"a":')
     sessions = Sessions(tmp_path, PASSWORD, 30)
     assert sessions.holds(sessions.begin())
     assert "everybody must log in again" in caplog.text
-    assert "ended.json" in caplog.text
+
+
+@pytest.mark.parametrize("content", [b'{"a":', b"", b"\xff", b"[]", None])
+def test_where_it_is_not_known_who_logged_out_everybody_is(
+    tmp_path: Path, content: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    sessions = Sessions(tmp_path, PASSWORD, 30)
+    mine, other = sessions.begin(), sessions.begin()
+    sessions.end(mine)
+    ended = tmp_path / "login" / "ended.json"
+    ended.unlink()
+    if content is None:
+        ended.mkdir()
+    else:
+        ended.write_bytes(content)
+    sessions = Sessions(tmp_path, PASSWORD, 30)
+    assert not any(sessions.holds(cookie) for cookie in (mine, other))
+    assert "everybody must log in again" in caplog.text
+    assert sum(".damaged-" in path.name for path in ended.parent.iterdir()) == 1
+    fresh = sessions.begin()
+    assert Sessions(tmp_path, PASSWORD, 30).holds(fresh)
+
+
+def test_who_logged_out_stays_so_when_the_settings_are_read_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    before = Sessions(tmp_path, PASSWORD, 30)
+    mine, other = before.begin(), before.begin()
+    with monkeypatch.context() as disk:
+        disk.setattr("dashboard.door.sessions._write", full)
+        before.end(mine)
+        assert "a restart forgets" in caplog.text
+        between = Sessions(tmp_path, PASSWORD, 30, before)
+        assert (between.holds(mine), between.holds(other)) == (False, True)
+    after = Sessions(tmp_path, PASSWORD, 30, between)
+    for one in (after, Sessions(tmp_path, PASSWORD, 30)):
+        assert (one.holds(mine), one.holds(other)) == (False, True), "the disk has room again"
 
 
 def test_a_folder_that_cannot_be_written_is_a_wrong_setting(tmp_path: Path) -> None:

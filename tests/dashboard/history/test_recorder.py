@@ -15,6 +15,7 @@ from bridge.settings import Settings
 from bridge.topics import STREAM_ROOTS, Topics, Trouble, catalogue, numbered, trouble_body
 from dashboard.api import Api
 from dashboard.app import create_app
+from dashboard.broker import Inbox
 from dashboard.history import Span
 from dashboard.history import recorder as module
 from dashboard.history.recorder import Recorder
@@ -165,7 +166,7 @@ async def test_a_recorder_that_cannot_store_leaves_what_is_too_much_to_the_broke
         store._writer._db.execute(f"PRAGMA max_page_count = {pages}")
         await market.publish(500)
         await until(lambda: recorder.store != "ok", "the disk is full")
-        await market.publish(3000)
+        await market.publish(1000)
         await until(lambda: recorder.broker.startswith("left"), "it leaves")
         assert store.waiting_rows <= 701
         assert recorder.status()["unacknowledged"] == 0
@@ -200,6 +201,24 @@ async def test_large_messages_that_cannot_be_stored_are_bounded_by_their_bytes(
 
 async def has_errors(store: SqliteHistory, count: int) -> bool:
     return len((await store.errors("kucoin", None, None, Span(100, 0))).rows) == count
+
+
+async def test_what_came_too_fast_to_be_held_comes_again(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inboxes = []
+
+    def small() -> Inbox:
+        inboxes.append(Inbox(100))
+        return inboxes[-1]
+
+    monkeypatch.setattr(module, "Inbox", small)
+    market = Market(broker)
+    async with recording(settings_for(broker), tmp_path) as (recorder, store, _):
+        await market.publish(1000)
+        await until(lambda: holds(store, market), "every row is there")
+        await until(lambda: recorder.status()["unacknowledged"] == 0 and recorder.broker == "ok", "all acknowledged")
+    assert any(inbox.overflown for inbox in inboxes)
 
 
 async def test_the_catalogue_that_the_broker_retains_is_kept(broker: Broker, tmp_path: Path) -> None:

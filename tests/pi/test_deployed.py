@@ -1,0 +1,245 @@
+"""Deployed for real: two booted Debians, one of each profile, get the playbooks by ssh, and are looked at from outside.
+
+One story in the order of the file: what comes later stands on what came before.
+"""
+
+import json
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.clock import kernel_synchronised
+from tests.broker import wait_until
+from tests.pi.machine import CLOCK_IS_RIGHT, Machine, Network, parts
+from tests.pi.outside import Visitor, subscribe
+from tests.pi.site import Site, audit, bundle, changed_bundle, simulator
+
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(500)]
+PROFILES = ["full", "embedded"]
+BACK_S = 90.0
+OURS = ("tickbridge-bridge", "tickbridge-dashboard")
+LEDGER = "bridge/ledger/schema.py"
+BETTER = [("bridge/__init__.py", '"0.1.0"', '"0.1.1"')]
+NEW_DATA = [
+    *BETTER,
+    (LEDGER, "elif version != VERSION:", "elif version > 2:"),
+    (LEDGER, "db.execute(ADDED)", 'db.execute(ADDED); db.execute("PRAGMA user_version=2")'),
+]
+BROKEN = [("bridge/app.py", "return uvloop.run(_main(settings, reload))", 'raise RuntimeError("a broken release")')]
+FAKETIME = """[Service]
+Environment=LD_PRELOAD=/usr/$LIB/faketime/libfaketime.so.1
+Environment=FAKETIME_TIMESTAMP_FILE=/etc/faketime FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1
+"""
+"""The bridge's clock alone is wrong: a container cannot have another clock than its machine."""
+
+
+@dataclass
+class Home:
+    """All of it."""
+
+    machines: dict[str, Machine]
+    site: Site
+    made: Path
+
+    def visitor(self, profile: str) -> Visitor:
+        return Visitor(self.machines[profile], self.site.authority)
+
+    def token(self, profile: str) -> str:
+        return self.site.password(profile, "token tests")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    packages = parts().packages
+    folder = tmp_path_factory.mktemp("home")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "key"], check=True)
+    with ExitStack() as stack:
+        stack.enter_context(Network())
+        stack.callback(end, simulator())
+        machines = {name: Machine(folder / name, name, 2 + n, folder / "key") for n, name in enumerate(PROFILES)}
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(stack.enter_context, machines.values()))
+        telegraf, influxdb = (str(next(packages.glob(f"{name}_*.deb"))) for name in ("telegraf", "influxdb2"))
+        full = {"base_profile": "full", "telegraf_package": telegraf, "influxdb_package": influxdb}
+        both = {"dashboard_programs": ["tests"], "base_repositories": []}
+        site = Site(folder, machines, {"full": both | full, "embedded": both | {"base_profile": "embedded"}})
+        site.bundles.mkdir()
+        yield Home(machines, site, bundle(site.bundles, "3.13"))
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    process.wait(timeout=20)
+
+
+def healthy(machine: Machine) -> bool:
+    return machine.ssh("sudo tickbridge healthy", check=False).returncode == 0
+
+
+def test_a_wrong_variable_is_refused_by_name_before_anything_is_touched(home: Home) -> None:
+    wrong = {"base_profile": "huge"}, {"bridge_settings": {"exchanges.kucoin.symbols": ["BTCUSDT"]}}, {"base_lam": True}
+    for variables, words in zip(wrong, ("full, embedded", "BASE-QUOTE", "base_lam"), strict=True):
+        played = home.site.play("site.yml", "-e", json.dumps(variables))
+        assert played.code != 0
+        assert words in played.output
+        assert set(played.changed.values()) == {0}
+
+
+def test_a_fresh_machine_shows_what_would_be_done(home: Home) -> None:
+    played = home.site.play("site.yml", "--check", "--diff", "--limit", "embedded")
+    assert played.code == 0, played.output[-5000:]
+    assert home.machines["embedded"].ssh("ls /opt /etc/systemd/system").stdout.count("tickbridge") == 0
+
+
+def test_it_is_installed_and_works(home: Home) -> None:
+    played = home.site.play("site.yml", "--diff")
+    assert played.code == 0, played.output[-5000:]
+    for profile, machine in home.machines.items():
+        assert machine.ssh("systemctl is-system-running", check=False).stdout == "running\n", failed(machine)
+        everything = (
+            played.output + machine.ssh("ps -eo args; sudo journalctl --no-pager; cat /etc/tickbridge/*.toml").stdout
+        )
+        for user in ("bridge", "dashboard", "telegraf", "homeassistant", "operator", "page", "token tests"):
+            assert home.site.password(profile, user) not in everything, f"{user}'s password is shown"
+
+
+def test_the_second_run_changes_nothing(home: Home) -> None:
+    played = home.site.play("site.yml")
+    assert (played.code, played.changed) == (0, dict.fromkeys(PROFILES, 0)), played.output[-5000:]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_services_are_locked_in(home: Home, profile: str) -> None:
+    machine = home.machines[profile]
+    for unit in (*OURS, "mosquitto"):
+        told = machine.ssh(f"systemd-analyze security --no-pager {unit}.service | tail -1").stdout
+        exposure = float(re.findall(r"\d+\.\d+", told)[0])
+        assert exposure <= 1.5, told
+    told = machine.ssh(f"systemctl show -p MemoryMax,User,Type,NotifyAccess {' '.join(OURS)}").stdout
+    assert told.count("Type=notify") == told.count("NotifyAccess=main") == 2
+    assert "MemoryMax=infinity" not in told
+    assert {"User=tickbridge-bridge", "User=tickbridge-dashboard"} <= set(told.split())
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_other_machines_reach_page_and_broker_by_tls_and_password_alone(home: Home, profile: str) -> None:
+    machine, visitor = home.machines[profile], home.visitor(profile)
+    assert "<title>Log in" in visitor.get("/")[1]
+    assert visitor.get("/api/v1/health")[0] == 401
+    assert visitor.log_in("guessed password")[0] in (401, 403)
+    assert "<title>Tickbridge" in visitor.log_in(home.site.password(profile, "page"))[1]
+    assert visitor.get("/api/v1/health")[0] == 200
+    guest = home.site.password(profile, "guest")
+    heard = subscribe(machine, home.site.authority, "latest/kucoin/BTC-USDT", user="guest", password=guest)
+    assert heard.stdout.startswith("latest/kucoin/BTC-USDT {"), heard.stderr
+    assert "not authorised" in subscribe(machine, home.site.authority, "latest/#").stderr
+    assert "refused" in subscribe(machine, home.site.authority, "latest/#", port=1883).stderr
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_rows_are_in_the_store_and_the_audit_is_complete(home: Home, profile: str) -> None:
+    visitor, token = home.visitor(profile), home.token(profile)
+    wait_until(lambda: bool(prices(visitor, token)), BACK_S, lambda: "no rows in the store")
+    wait_until(lambda: audit(home.machines[profile])["code"] == 0, BACK_S, lambda: str(audit(home.machines[profile])))
+
+
+def prices(visitor: Visitor, token: str, since_ns: int = 0) -> Any:
+    return visitor.api(f"/api/v1/history/kucoin/BTC-USDT?from={since_ns}&limit=5", token)["rows"]
+
+
+def failed(machine: Machine) -> str:
+    return machine.ssh("systemctl --failed --no-pager; sudo journalctl --no-pager -p warning -n 40").stdout
+
+
+def test_a_power_cut_under_load_heals_itself_and_the_audit_tells_the_truth(home: Home) -> None:
+    cut_ns = time.time_ns()
+    for machine in home.machines.values():
+        machine.kill()
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(Machine.boot, home.machines.values()))
+    for profile, machine in home.machines.items():
+        wait_until(lambda m=machine: healthy(m), BACK_S, lambda m=machine: failed(m))
+        wait_until(lambda m=machine: explained(audit(m)), BACK_S, lambda m=machine: str(audit(m)))
+        found = home.visitor(profile).api("/api/v1/gaps?limit=50", home.token(profile))["rows"]
+        assert any(gap["from_ns"] <= cut_ns <= (gap.get("to_ns") or 2**63) for gap in found), found
+
+
+def explained(report: dict[str, Any]) -> bool:
+    """Nothing is missing, or a gap says of all that is missing why it cannot come back."""
+    return all(finding["fate"] not in ("missing", "late") for finding in report.get("findings", []))
+
+
+def release(machine: Machine) -> str:
+    return machine.ssh("readlink /opt/tickbridge/current").stdout.strip().rpartition("/")[2]
+
+
+def test_an_upgrade_and_the_way_back_keep_data_and_settings(home: Home) -> None:
+    first = {name: release(machine) for name, machine in home.machines.items()}
+    changed_bundle(home.made, "0.1.0-better", BETTER)
+    played = home.site.play("upgrade.yml")
+    assert played.code == 0, played.output[-5000:]
+    for machine in home.machines.values():
+        assert release(machine) == "0.1.0-better"
+        assert "0.1.1" in machine.ssh("sudo tickbridge healthy").stdout
+    played = home.site.play("rollback.yml")
+    assert played.code == 0, played.output[-5000:]
+    assert {name: release(machine) for name, machine in home.machines.items()} == first
+    for profile, machine in home.machines.items():
+        wait_until(lambda m=machine: explained(audit(m)), BACK_S, lambda m=machine: str(audit(m)))
+        assert prices(home.visitor(profile), home.token(profile))
+
+
+def test_back_to_a_release_that_cannot_read_newer_data_is_refused_and_undone(home: Home) -> None:
+    changed_bundle(home.made, "0.1.0-newdata", NEW_DATA)
+    assert home.site.play("upgrade.yml").code == 0
+    played = home.site.play("rollback.yml", "-e", "base_health_timeout_s=15")
+    assert played.code != 0
+    assert "newer Tickbridge" in played.output, played.output[-5000:]
+    for machine in home.machines.values():
+        assert release(machine) == "0.1.0-newdata"
+        assert healthy(machine), failed(machine)
+        assert len(machine.ssh("ls /opt/tickbridge/releases").stdout.split()) == 2
+
+
+def test_a_release_that_does_not_work_is_rolled_back_by_itself_and_says_why(home: Home) -> None:
+    changed_bundle(home.made, "0.1.0-broken", BROKEN)
+    played = home.site.play("upgrade.yml", "-e", "base_health_timeout_s=15")
+    assert played.code != 0
+    assert "a broken release" in played.output, played.output[-5000:]
+    for machine in home.machines.values():
+        assert release(machine) == "0.1.0-newdata"
+        assert healthy(machine), failed(machine)
+
+
+def test_a_clock_that_is_wrong_at_the_start_and_corrected_later_spoils_no_row(home: Home) -> None:
+    if kernel_synchronised() is not False:
+        pytest.skip("this machine's own clock is synchronised, and a container has no other")
+    machine, visitor, token = home.machines["embedded"], home.visitor("embedded"), home.token("embedded")
+    machine.kill()
+    machine.write("etc/systemd/system/tickbridge-bridge.service.d/clock.conf", FAKETIME)
+    machine.write("etc/faketime", "-400d\n")
+    machine.write(CLOCK_IS_RIGHT, "")
+    machine.boot()
+    wait_until(lambda: clock(visitor, token) == "unsynced", BACK_S, lambda: failed(machine))
+    corrected_ns = time.time_ns()
+    machine.ssh(
+        "echo +0 | sudo tee /etc/faketime && sudo mkdir -p /run/systemd/timesync && "
+        "sudo touch /run/systemd/timesync/synchronized"
+    )
+    wait_until(lambda: prices(visitor, token, corrected_ns) != [], BACK_S, lambda: failed(machine))
+    wait_until(lambda: explained(audit(machine)), BACK_S, lambda: str(audit(machine)))
+    year_ago_ns = corrected_ns - 300 * 86_400 * 10**9
+    assert visitor.api(f"/api/v1/history/kucoin/BTC-USDT?from=0&to={year_ago_ns}&limit=5", token)["rows"] == []
+    assert any(gap["cause"] == "clock" for gap in visitor.api("/api/v1/gaps?limit=50", token)["rows"])
+
+
+def clock(visitor: Visitor, token: str) -> str:
+    return str(visitor.api("/api/v1/health", token)["bridge"].get("clock", ""))
