@@ -199,7 +199,8 @@ def site(api: CannedApi, port: int | None = None) -> Iterator[str]:
     """The real application (files, headers, policy) over the canned API, in a thread of its own; its address."""
     port = port or free_ports(1)[0]
     app = create_app(cast("Api", api), api.ws_port, door=Door(Settings(dashboard=api.dashboard)))
-    config = uvicorn.Config(app, port=port, log_level="warning", ws="none", lifespan="off", timeout_graceful_shutdown=1)
+    # its own log configuration would stay for the tests that follow
+    config = uvicorn.Config(app, port=port, log_config=None, ws="none", lifespan="off", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, name="site")
     thread.start()
