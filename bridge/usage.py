@@ -124,7 +124,10 @@ def _healthy_options(healthy: argparse.ArgumentParser) -> None:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds") from None
     if not 0 <= seconds <= MOST_WAIT_S:
         raise argparse.ArgumentTypeError(f"{text} is not within 0 and {MOST_WAIT_S:.0f}")
     return seconds

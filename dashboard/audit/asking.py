@@ -174,7 +174,7 @@ class Asking:
                 self._names.request(what), msgspec.json.encode(fields), qos=1, properties=properties
             )
         except aiomqtt.MqttError as error:
-            raise BrokerLost(f"the broker is away: {error}") from error
+            raise BrokerLost(str(error)) from error
         return correlation
 
     async def _next(self, what: str, correlation: bytes) -> bytes:
@@ -188,7 +188,7 @@ class Asking:
         except TimeoutError:
             raise BridgeAway(f"the bridge does not answer ({what})") from None
         except (aiomqtt.MqttError, StopAsyncIteration) as error:
-            raise BrokerLost(f"the broker is away: {error}") from error
+            raise BrokerLost(str(error)) from error
 
 
 @asynccontextmanager
