@@ -34,6 +34,16 @@ NEW_DATA = [
     (LEDGER, "db.execute(ADDED)", 'db.execute(ADDED); db.execute("PRAGMA user_version=2")'),
 ]
 BROKEN = [("bridge/app.py", "return uvloop.run(_main(settings, reload))", 'raise RuntimeError("a broken release")')]
+WORSE = [
+    (LEDGER, "elif version != VERSION:", "elif version > 3:"),
+    (LEDGER, "db.execute(ADDED)", 'db.execute(ADDED); db.execute("PRAGMA user_version=3")'),
+    (
+        "bridge/app.py",
+        "bridge = await Bridge.open(settings)",
+        'await Bridge.open(settings); raise RuntimeError("worse")',
+    ),
+]
+"""It converts the ledger first, and breaks then: the release before cannot read that any more."""
 FAKETIME = """[Service]
 Environment=LD_PRELOAD=/usr/$LIB/faketime/libfaketime.so.1
 Environment=FAKETIME_TIMESTAMP_FILE=/etc/faketime FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1
@@ -107,7 +117,16 @@ def test_it_is_installed_and_works(home: Home) -> None:
         everything = (
             played.output + machine.ssh("ps -eo args; sudo journalctl --no-pager; cat /etc/tickbridge/*.toml").stdout
         )
-        for user in ("bridge", "dashboard", "telegraf", "homeassistant", "operator", "page", "token tests"):
+        for user in (
+            "bridge",
+            "dashboard",
+            "telegraf",
+            "homeassistant",
+            "operator",
+            "page",
+            "token tests",
+            "client-tag",
+        ):
             assert home.site.password(profile, user) not in everything, f"{user}'s password is shown"
 
 
@@ -243,3 +262,15 @@ def test_a_clock_that_is_wrong_at_the_start_and_corrected_later_spoils_no_row(ho
 
 def clock(visitor: Visitor, token: str) -> str:
     return str(visitor.api("/api/v1/health", token)["bridge"].get("clock", ""))
+
+
+def test_a_broken_release_that_has_converted_the_data_stays_and_says_why_nothing_works(home: Home) -> None:
+    changed_bundle(home.made, "0.1.0-worse", WORSE)
+    times = {"base_health_timeout_s": 15, "base_rollback_timeout_s": 10}
+    played = home.site.play("upgrade.yml", "--limit", "full", "-e", json.dumps(times))
+    assert played.code != 0
+    for words in ("RuntimeError: worse", "newer Tickbridge", "0.1.0-worse was started again and stays"):
+        assert words in played.output, played.output[-5000:]
+    machine = home.machines["full"]
+    assert release(machine) == "0.1.0-worse"
+    assert machine.ssh("readlink /opt/tickbridge/previous").stdout.strip().endswith("/0.1.0-newdata")
