@@ -10,7 +10,7 @@ from bridge.aside import asides
 from bridge.books import Books
 from bridge.clock import Clock, ClockChange
 from bridge.coverage import Coverage, Span
-from bridge.discovery import Home, Link
+from bridge.discovery import Home, Link, Ways
 from bridge.exchanges import EXCHANGES
 from bridge.feed import Past
 from bridge.fills import Backfills, Jobs
@@ -135,8 +135,8 @@ class Bridge:
     def _link(self) -> Link:
         client = self.settings.client_id(f"homeassistant{self.settings.shard.replace('/', '-')}")
         flag, figures = self.settings.data_dir / SENSORS_UNKNOWN, self.publisher.figures
-        ways = (lambda: ask_to_save(flag)), (lambda: figures.max_packet)
-        return Link(self.settings.broker, client, self.names, self.home, *ways)
+        ways = Ways(lambda: ask_to_save(flag), lambda: figures.max_packet, self.vitals)
+        return Link(self.settings.broker, client, self.names, self.home, ways)
 
     def change(self, settings: Settings) -> None:
         """Take other symbols from settings that were read anew; everything else needs a new start, and it is said."""
@@ -273,11 +273,11 @@ class Bridge:
                 self.troubles.note(Trouble("clock", reason), now_ns)
 
     def _believed(self) -> list[ClockChange]:
-        """The system does not say that its clock is right: every exchange that tells its time has to agree."""
+        """The system does not say that its clock is right: one exchange that agrees is enough, another may lag."""
         if self.clock.synced:
             return []
         lags = [lag["p50"] for venue in self.venues if (lag := lag_ms(venue.feed.lags_ns)) is not None]
-        return self.clock.believe() if lags and all(abs(one) <= CLOCK_DIFFERS_MS for one in lags) else []
+        return self.clock.believe() if any(abs(one) <= CLOCK_DIFFERS_MS for one in lags) else []
 
     async def _clock_changed(self, change: ClockChange) -> None:
         log.warning("%s", change.reason)

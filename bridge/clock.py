@@ -1,7 +1,7 @@
 """The bridge's only clock: monotonic time plus an offset, so that no step of the system's clock moves a row unseen.
 
 Streams wait until the system says that its clock is right. One that never says so (no NTP client, or a service that may
-not ask the kernel) is believed after a while, if the exchanges' clocks agree; where there is no systemd, at once.
+not ask the kernel) is believed after a while, if an exchange's clock agrees; where there is no systemd, at once.
 """
 
 import ctypes
@@ -41,7 +41,7 @@ class ClockChange(Struct, frozen=True):
         """One sentence for `errors/bridge`."""
         moved = f"{abs(self.step_ns) / 1e9:.3f} s {'backward' if self.step_ns < 0 else 'forward'}"
         if self.kind == "believed":
-            return f"{self.because}, but the exchanges' clocks agree with it, so it is believed"
+            return f"{self.because}, but an exchange's clock agrees with it, so it is believed"
         if self.kind == "synchronised":
             return f"the system's clock is synchronised; adopted {moved}"
         return f"the system's clock was stepped {moved}"
@@ -142,7 +142,7 @@ class Clock:
         return None if self.synced else self._why()
 
     def believe(self) -> list[ClockChange]:
-        """The exchanges' clocks agree with it: from some time on that is enough."""
+        """An exchange's clock agrees with it: from some time on that is enough."""
         if self.synced or self.monotonic_ns() - self._since_ns < BELIEVE_AFTER_S * 1e9:
             return []
         self.synced = True

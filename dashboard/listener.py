@@ -18,6 +18,8 @@ MOST_CONNECTIONS = 200
 """Websockets and handshakes included. Most systems let a process have 1,024 files open, a Mac 256."""
 MOST_OF_ONE = 40
 """Of one address; this machine's own and the trusted proxies', which speak for many, may have all."""
+KEPT_FREE = 20
+"""Of all, so many are for this machine alone: whoever looks whether the page is well must not be kept out."""
 HANDSHAKE_S = 10.0
 TELL_S = 60.0
 AGAIN_S = 1.0
@@ -31,23 +33,23 @@ class Room:
     """Whether one more may come in. `proxies`: addresses and networks that have no limit of their own."""
 
     def __init__(self, proxies: Sequence[str] = ()) -> None:
-        self._unlimited = [ipaddress.ip_network(one, strict=False) for one in (*proxies, "127.0.0.0/8", "::1")]
+        self._proxies = [ipaddress.ip_network(one, strict=False) for one in proxies]
 
     def problem(self, host: str, held: Iterable[Address]) -> str | None:
         """Why not: what is held by whom is given."""
         counts = Counter(key_of(one) for one, _ in held)
-        if counts.total() >= MOST_CONNECTIONS:
-            return f"more than {MOST_CONNECTIONS} connections"
+        address = _address(host)
+        most = MOST_CONNECTIONS if address.is_loopback else MOST_CONNECTIONS - KEPT_FREE
+        if counts.total() >= most:
+            return f"more than {most} connections"
         key = key_of(host)
-        if counts[key] >= MOST_OF_ONE and not self._is_unlimited(host):
-            return f"more than {MOST_OF_ONE} connections from {key}"
-        return None
+        is_one = not address.is_loopback and not any(address in network for network in self._proxies)
+        return f"more than {MOST_OF_ONE} connections from {key}" if is_one and counts[key] >= MOST_OF_ONE else None
 
-    def _is_unlimited(self, host: str) -> bool:
-        address = ipaddress.ip_address(host)
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        return any(address in network for network in self._unlimited)
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    address = ipaddress.ip_address(host)
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 class Listener:

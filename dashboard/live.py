@@ -14,6 +14,7 @@ import aiomqtt
 import msgspec
 from msgspec import Raw, Struct
 
+from bridge.renewal import renewed
 from bridge.settings import Settings
 from bridge.tls import words
 from bridge.topics import STREAM_ROOTS, Topics
@@ -33,7 +34,7 @@ MOST_STATES = 20_000
 AT_ONCE = 500
 """So many messages are taken in before others get their turn."""
 TAKEN_S = 10.0
-NAME = "live states"
+NAME, SUBSCRIPTIONS = "live states", "live states' subscriptions"
 HEALTH, CATALOGUE, LATEST = (f"{root}/#" for root in ("health", "catalogue", "latest"))
 LASTING = ("catalogue", "jobs")
 """What holds whether its exchange speaks or not."""
@@ -141,13 +142,17 @@ class LiveStates:
             self._settled_s = time.monotonic() + SETTLE_S
             self._line(f"refuses {', '.join(refused)}: see its acl" if refused else "ok")
             self._vitals.rest(NAME)
-            async for message in client.messages:
-                self._vitals.promise(NAME, TAKEN_S)
-                self._note(message)
-                for _ in range(min(AT_ONCE, inbox.qsize())):
-                    self._note(inbox.get_nowait())
-                await self._mind_latest()
-                self._vitals.rest(NAME)
+            answer_s, again = self._settings.broker.connect_timeout_s, self._subscriptions.renew
+            await renewed(self._take_in(client, inbox), again, self._vitals, SUBSCRIPTIONS, answer_s)
+
+    async def _take_in(self, client: aiomqtt.Client, inbox: Inbox) -> None:
+        async for message in client.messages:
+            self._vitals.promise(NAME, TAKEN_S)
+            self._note(message)
+            for _ in range(min(AT_ONCE, inbox.qsize())):
+                self._note(inbox.get_nowait())
+            await self._mind_latest()
+            self._vitals.rest(NAME)
 
     def _line(self, broker: str) -> None:
         self.broker = broker

@@ -5,7 +5,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 import aiomqtt
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from bridge.renewal import RETAINED_IF_NEW
 from dashboard.broker import refused_topics
 
 AT_ONCE = 200
@@ -35,6 +37,11 @@ class Subscriptions:
         self._client = client
         return refused
 
+    async def renew(self) -> None:
+        """Have again what the broker has forgotten of them, if it has. Raises MqttError if it does not answer."""
+        if self._client is not None:
+            await self._subscribe(self._client, [*self._wanted], RETAINED_IF_NEW)
+
     def end(self) -> None:
         """The connection is gone."""
         self._client = None
@@ -60,9 +67,10 @@ class Subscriptions:
             with suppress(aiomqtt.MqttError):
                 await self._client.unsubscribe([self._prefix + one for one in gone])
 
-    async def _subscribe(self, client: aiomqtt.Client, filters: list[str]) -> list[str]:
+    async def _subscribe(self, client: aiomqtt.Client, filters: list[str], retained: int = 0) -> list[str]:
         refused: list[str] = []
+        options = SubscribeOptions(qos=0, retainHandling=retained)
         for start in range(0, len(filters), AT_ONCE):
             topics = [self._prefix + one for one in filters[start : start + AT_ONCE]]
-            refused += refused_topics(topics, await client.subscribe([(topic, 0) for topic in topics]))
+            refused += refused_topics(topics, await client.subscribe([(topic, options) for topic in topics]))
         return refused

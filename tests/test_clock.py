@@ -149,7 +149,7 @@ def test_a_system_that_never_says_so_is_believed_after_a_while() -> None:
     system.passes(1)
     (change,) = clock.believe()
     assert change.reason == (
-        "nobody says that the clock is right, but the exchanges' clocks agree with it, so it is believed"
+        "nobody says that the clock is right, but an exchange's clock agrees with it, so it is believed"
     )
     assert clock.synced
     assert clock.waits() is None

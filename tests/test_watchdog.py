@@ -6,11 +6,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiomqtt
 import pytest
 
 from bridge.app import _live
 from bridge.bridge import Bridge
 from bridge.clock import ClockChange
+from bridge.discovery import link
+from bridge.discovery.shelf import Shelf
 from bridge.loading import load
 from bridge.mqtt import connection
 from bridge.notify import Notifier
@@ -31,6 +34,10 @@ async def forever(*_: object) -> float:
     raise AssertionError("never")
 
 
+async def forever_too(*_: object, again: bool) -> None:
+    await forever(again)
+
+
 class House:
     """A bridge whose watchdog reports to a manager of the test's."""
 
@@ -44,9 +51,9 @@ class House:
 
 
 @asynccontextmanager
-async def house(folder: Path, broker: Broker, sim: Simulator) -> AsyncIterator[House]:
+async def house(folder: Path, broker: Broker, sim: Simulator, **more: object) -> AsyncIterator[House]:
     brisk = {"WATCHDOG__GRACE_S": 1.5, "FEED__BACKOFF_FIRST_S": 0.1, "FEED__BACKOFF_MOST_S": 0.2}
-    settings = load(environ=environment(broker, folder / "data", sim, **brisk)).settings
+    settings = load(environ=environment(broker, folder / "data", sim, **brisk, **more)).settings
     with manager(folder, 2 * LOOK_S) as systemd:
         bridge = await Bridge.open(settings)
         with Watchdog(bridge.vitals, Notifier(systemd.environ), LOOK_S) as watchdog:
@@ -138,6 +145,27 @@ async def test_exchanges_that_are_down_and_a_broker_that_is_away_are_no_standsti
     told = running.systemd.lines[seen:]
     assert told.count("WATCHDOG=1") > 10
     assert not any(line.startswith("STATUS=stuck") for line in told)
+
+
+async def test_home_assistant_s_part_moves_while_nothing_changes_and_is_named_when_it_stands_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "LOOK_AGAIN_S", 0.2)
+    looks: list[bool] = []
+    publish = link.Link._publish
+
+    async def counted(self: link.Link, connection: aiomqtt.Client, shelf: Shelf, *, again: bool) -> None:
+        await publish(self, connection, shelf, again=again)
+        looks.append(again)
+
+    monkeypatch.setattr(link.Link, "_publish", counted)
+    async with Simulator(seed=5, rate=30, invented=5) as sim:
+        with Broker(tmp_path / "broker") as broker:
+            async with house(tmp_path, broker, sim, HOMEASSISTANT__ENABLED="true") as one:
+                await one.systemd.until(lambda: len(looks) > 10)
+                assert not any("stuck" in line for line in one.systemd.lines)
+                monkeypatch.setattr(link.Link, "_publish", forever_too)
+                await one.systemd.until(lambda: "STATUS=stuck: homeassistant" in one.systemd.status)
 
 
 async def test_ready_does_not_wait_for_exchange_or_broker(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import aiomqtt
+from msgspec import Struct
 
 from bridge.discovery.home import UNKNOWN, Home
 from bridge.discovery.shelf import Shelf
@@ -20,11 +21,15 @@ from bridge.homeassistant.devices import MAX_BYTES
 from bridge.mqtt.client import client, heed_cancel, keep_serving
 from bridge.settings import Broker
 from bridge.topics import Topics
+from bridge.vitals import Vitals
 
 log = logging.getLogger(__name__)
 
 LOOK_S = 30.0
 """How long a broker may take to tell what it retains, or to give back what was published."""
+LOOK_AGAIN_S = 300.0
+"""While nothing changes, so often is looked whether the broker still hears and tells us."""
+HOME = "homeassistant"
 BIRTH_DELAY_S = (1.0, 5.0)
 """Home Assistant has just started and is busy: everybody waits a while, and not all the same."""
 SELDOM_S = 30.0
@@ -37,12 +42,18 @@ PACKET_BYTES = 32
 """What a packet has beside topic and payload, at most."""
 
 
-class Link:
-    """Runs until cancelled, whatever the broker does. Raises SettingsError if the password's file cannot be read.
-
-    `save()` is called when the broker has something that it must not forget, even if it is killed; `max_packet()`: the
-    largest packet that it takes, in bytes, if that is known.
+class Ways(Struct, frozen=True):
+    """What of the bridge a link uses. `save()` is called when the broker has something that it must not forget, even
+    if it is killed; `max_packet()`: the largest packet that it takes, in bytes, if that is known.
     """
+
+    save: Callable[[], None]
+    max_packet: Callable[[], int | None]
+    vitals: Vitals
+
+
+class Link:
+    """Runs until cancelled, whatever the broker does. Raises SettingsError if the password's file cannot be read."""
 
     def __init__(
         self,
@@ -50,17 +61,17 @@ class Link:
         client_id: str,
         names: Topics,
         home: Home,
-        save: Callable[[], None],
-        max_packet: Callable[[], int | None],
+        ways: Ways,
     ) -> None:
         self._broker = broker
+        self._vitals = ways.vitals
         self._password = broker.secret()
         self._client_id = client_id
         self._names = names
         self._home = home
         self._birth_topic = home.settings.birth_topic
-        self._save = save
-        self._max_packet = max_packet
+        self._save = ways.save
+        self._max_packet = ways.max_packet
         self._again = False
         self._told = asyncio.Event()
         self._is_quiet = False
@@ -70,11 +81,12 @@ class Link:
 
     async def run(self) -> None:
         """A new client for every connection."""
-        await keep_serving(self._broker, self._serve, self._away)
+        await keep_serving(self._broker, self._serve, self._away, self._moves)
 
     async def _serve(self) -> None:
         """One connection, until it breaks."""
         shelf = Shelf(self._names.answer_root(), self._is_ours)
+        self._moves(3 * self._broker.connect_timeout_s)
         async with client(self._broker, self._client_id, self._password) as connection:
             self._told.clear()
             self._is_quiet = False
@@ -109,19 +121,26 @@ class Link:
     async def _keep(self, connection: aiomqtt.Client, shelf: Shelf) -> None:
         sensors = self._names.sensors("+")
         await shelf.ask(connection, [self._home.ids.filter(), sensors, self._birth_topic])
+        heed_cancel()
         await self._until_told()
         await connection.unsubscribe(sensors)
+        heed_cancel()
         await self._write_unknown(connection, shelf)
         while True:
             self._home.changed.clear()
             again, self._again = self._again, False
             await self._publish(connection, shelf, again=again)
-            await self._home.changed.wait()
+            self._moves(LOOK_AGAIN_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_AGAIN_S):
+                    await self._home.changed.wait()
 
     async def _write_unknown(self, connection: aiomqtt.Client, shelf: Shelf) -> None:
         missing = [topic for topic in self._home.sensor_topics() if shelf.topics.get(topic) != UNKNOWN]
         for topic in missing:
+            self._moves(2 * self._broker.connect_timeout_s)
             await connection.publish(topic, UNKNOWN, qos=1, retain=True)
+            heed_cancel()
         if missing:
             self._save()
             self._home.hurry()
@@ -135,9 +154,12 @@ class Link:
         self._is_quiet = False
         self._told.clear()
         for topic, payload in todo:
+            self._moves(2 * self._broker.connect_timeout_s)
             await connection.publish(topic, payload, qos=1, retain=True)
+            heed_cancel()
             log.info("Home Assistant: %s %s", topic, "is written" if payload else "is removed")
         await shelf.ask_again(connection)
+        heed_cancel()
         await self._until_told()
         refused = [topic for topic, payload in dict(todo).items() if shelf.topics.get(topic, b"") != payload]
         if refused:
@@ -151,6 +173,7 @@ class Link:
 
     async def _until_told(self) -> None:
         """Raises BrokerLost for a broker that does not give back what was published."""
+        self._moves(LOOK_S)
         try:
             async with asyncio.timeout(LOOK_S):
                 await self._told.wait()
@@ -158,6 +181,9 @@ class Link:
             raise BrokerLost(
                 f"the broker does not give back what we publish under {self._names.answer_root()}"
             ) from error
+
+    def _moves(self, within_s: float) -> None:
+        self._vitals.promise(HOME, within_s)
 
     def _born(self) -> None:
         """Home Assistant is there: its states now, for it has subscribed already; its devices a little later."""

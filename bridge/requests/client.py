@@ -15,6 +15,7 @@ from bridge import topics
 from bridge.errors import BrokerLost, StoreError
 from bridge.mqtt.client import client as connect
 from bridge.mqtt.client import heed_cancel, keep_serving
+from bridge.renewal import renewed
 from bridge.requests.desk import Answer, Desk, Past
 from bridge.requests.wanted import BadRequest, read
 from bridge.settings import Broker
@@ -28,7 +29,7 @@ MAX_WAITING = 100
 WARN_EVERY_S = 60.0
 HANDLE_S = 60.0
 """An answer of many pages, read from a slow disk."""
-REQUESTS = "requests"
+REQUESTS, SUBSCRIPTION = "requests", "requests' subscription"
 FAILED = 0x80
 READING = frozenset({"ledger", "gaps"})
 """Requests that do nothing but answer."""
@@ -89,13 +90,17 @@ class Requests:
                 self._back()
                 heed_cancel()
                 self._vitals.rest(REQUESTS)
-                async for message in client.messages:
-                    self._vitals.promise(REQUESTS, HANDLE_S)
-                    await self._handle(client, message)
-                    self._vitals.rest(REQUESTS)
-                    heed_cancel()
+                subscribe, answer_s = partial(self._subscribe, client), self._broker.connect_timeout_s
+                await renewed(self._listen(client), subscribe, self._vitals, SUBSCRIPTION, answer_s)
         finally:
             self.counts["dropped"] += inbox.dropped
+
+    async def _listen(self, client: aiomqtt.Client) -> None:
+        async for message in client.messages:
+            self._vitals.promise(REQUESTS, HANDLE_S)
+            await self._handle(client, message)
+            self._vitals.rest(REQUESTS)
+            heed_cancel()
 
     async def _subscribe(self, client: aiomqtt.Client) -> None:
         options = SubscribeOptions(qos=1, retainHandling=DO_NOT_SEND_RETAINED)

@@ -7,13 +7,15 @@ already, it knows by topic, run and number.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import aiomqtt
 
 from bridge.errors import FrameError, StoreError
+from bridge.renewal import renewed
 from bridge.settings import Settings
 from bridge.tls import words
 from bridge.topics import STREAM_ROOTS, Topics
@@ -40,7 +42,7 @@ MOST_UNSTORED_BYTES = 128 * 1024 * 1024
 RETRY_S = 5.0
 STORED_S = 90.0
 """A commit, and the folding of a whole market's rows, on a slow card."""
-LISTEN, COMMIT = "recorder", "recorder's commits"
+LISTEN, COMMIT, SUBSCRIPTION = "recorder", "recorder's commits", "recorder's subscription"
 LOG_EVERY_S = 10.0
 log = logging.getLogger(__name__)
 
@@ -126,26 +128,34 @@ class Recorder:
             try:
                 await self._subscribe(client)
                 self._vitals.rest(LISTEN)
-                async for message in client.messages:
-                    self._take(line, message)
-                    while await self._drain(line, inbox):
-                        self._vitals.promise(LISTEN, GATHER_S)
-                        await asyncio.sleep(GATHER_S)
-                    if inbox.overflown:
-                        await self._commit(tidy=False)  # else the next connection would bring the same again
-                        raise aiomqtt.MqttError("more came at once than can be held: the broker sends it again")
-                    self._vitals.rest(LISTEN)
+                answer_s = self._settings.broker.connect_timeout_s
+                again = partial(self._ask, client, STREAM_ROOTS)  # a catalogue's would bring what is retained
+                await renewed(self._take_in(client, line, inbox), again, self._vitals, SUBSCRIPTION, answer_s)
             finally:
                 line.alive = False
                 self._line = None
 
-    async def _subscribe(self, client: aiomqtt.Client) -> None:
-        topics = [f"{self._prefix}{root}/#" for root in (*STREAM_ROOTS, CATALOGUE)]
+    async def _take_in(self, client: aiomqtt.Client, line: Line, inbox: Inbox) -> None:
+        async for message in client.messages:
+            self._take(line, message)
+            while await self._drain(line, inbox):
+                self._vitals.promise(LISTEN, GATHER_S)
+                await asyncio.sleep(GATHER_S)
+            if inbox.overflown:
+                await self._commit(tidy=False)  # else the next connection would bring the same again
+                raise aiomqtt.MqttError("more came at once than can be held: the broker sends it again")
+            self._vitals.rest(LISTEN)
+
+    async def _ask(self, client: aiomqtt.Client, roots: Sequence[str]) -> None:
+        topics = [f"{self._prefix}{root}/#" for root in roots]
         codes = await client.subscribe([(topic, 1) for topic in topics])
-        self.broker = "ok"
         if refused := refused_topics(topics, codes):
             self.broker = f"refuses {', '.join(refused)}: see its acl"
             log.error("recorder: the broker %s", self.broker)
+
+    async def _subscribe(self, client: aiomqtt.Client) -> None:
+        self.broker = "ok"
+        await self._ask(client, (*STREAM_ROOTS, CATALOGUE))
         log.info("recorder: connected")
         try:
             await self._history.listened()

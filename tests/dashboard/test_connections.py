@@ -140,4 +140,8 @@ def test_one_address_may_not_have_all_but_this_machine_and_proxies_may() -> None
     assert problem("192.168.1.8", ["192.168.1.7"] * most) is None
     for near in ("127.0.0.1", "::1", "::ffff:127.0.0.1", "10.0.0.9", "::ffff:10.0.0.9"):
         assert problem(near, [near] * most) is None
-        assert problem(near, [near] * listener.MOST_CONNECTIONS) == "more than 200 connections"
+        assert problem(near, [near] * listener.MOST_CONNECTIONS) is not None
+    crowd = [f"10.0.{n}.1" for n in range(listener.MOST_CONNECTIONS - listener.KEPT_FREE)]
+    assert problem("10.1.0.1", crowd) == "more than 180 connections"
+    assert problem("10.0.0.9", crowd) == "more than 180 connections"
+    assert problem("127.0.0.1", crowd) is None

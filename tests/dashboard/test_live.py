@@ -14,6 +14,7 @@ from paho.mqtt.properties import Properties
 
 from bridge.settings import Broker as BrokerSettings
 from bridge.settings import Settings
+from bridge.vitals import Vitals
 from dashboard.live import LiveStates
 from tests.broker import Broker
 from tests.dashboard.live_market import until
@@ -102,3 +103,23 @@ async def test_it_comes_back_after_the_broker_does(broker: Broker, live: LiveSta
     broker.start()
     await publish(broker, "health/kucoin", b'{"status":"online"}')
     await until(lambda: live.connected and live.health(), "again")
+
+
+async def test_a_subscription_that_the_broker_forgot_is_asked_for_anew(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.renewal.RENEW_S", 0.2)
+    vitals = Vitals(time.monotonic_ns, 5)
+    live = LiveStates(Settings(broker=BrokerSettings(port=broker.port)), vitals)
+    running = asyncio.create_task(live.run())
+    await until(lambda: live.connected, "connected")
+    client = live._client
+    assert client is not None
+    await client.unsubscribe("health/#")
+    await publish(broker, "health/kucoin", b'{"status":"online"}', 30)
+    await until(live.health, "what was said meanwhile is heard")
+    assert live._client is client, "on the same connection"
+    assert not vitals.stuck()
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running

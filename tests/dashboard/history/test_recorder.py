@@ -92,6 +92,25 @@ async def test_what_was_not_acknowledged_comes_again_and_is_stored_once(broker: 
         assert store.status()["repeats"] == 300
 
 
+async def test_a_subscription_that_the_broker_forgot_is_asked_for_anew(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.renewal.RENEW_S", 0.2)
+    market = Market(broker)
+    async with recording(settings_for(broker), tmp_path) as (recorder, _store, _):
+        line = recorder._line
+        assert line is not None
+        await line._client.unsubscribe("prices/#")
+
+        async def heard() -> bool:
+            await market.publish(10)
+            return recorder.received > 0
+
+        await until(heard, "the subscription is there again")
+        assert recorder._line is line, "on the same connection"
+        assert recorder.broker == "ok"
+
+
 async def test_a_killed_broker_under_load_loses_no_row(broker: Broker, tmp_path: Path) -> None:
     market = Market(broker)
     async with recording(settings_for(broker), tmp_path) as (_, store, session):
