@@ -16,9 +16,8 @@ from typing import Any
 
 import pytest
 
-from bridge.clock import kernel_synchronised
 from tests.broker import wait_until
-from tests.pi.machine import CLOCK_IS_RIGHT, Machine, Network, parts
+from tests.pi.machine import Machine, Network, parts
 from tests.pi.outside import Visitor, subscribe
 from tests.pi.site import Site, audit, bundle, changed_bundle, simulator
 
@@ -54,11 +53,6 @@ WORSE = [
     ),
 ]
 """It converts the ledger first, and breaks then: the release before cannot read that any more."""
-FAKETIME = """[Service]
-Environment=LD_PRELOAD=/usr/$LIB/faketime/libfaketime.so.1
-Environment=FAKETIME_TIMESTAMP_FILE=/etc/faketime FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1
-"""
-"""The bridge's clock alone is wrong: a container cannot have another clock than its machine."""
 
 
 @dataclass
@@ -245,32 +239,6 @@ def test_a_release_that_does_not_work_is_rolled_back_by_itself_and_says_why(home
     assert "RuntimeError: a broken release" in played.output, played.output[-5000:]
     assert release(machine) == "0.1.0-newdata"
     wait_until(lambda: healthy(machine), BACK_S, lambda: failed(machine))
-
-
-def test_a_clock_that_is_wrong_at_the_start_and_corrected_later_spoils_no_row(home: Home) -> None:
-    if kernel_synchronised() is not False:
-        pytest.skip("this machine's own clock is synchronised, and a container has no other")
-    machine, visitor, token = home.machines["embedded"], home.visitor("embedded"), home.token("embedded")
-    machine.kill()
-    machine.write("etc/systemd/system/tickbridge-bridge.service.d/clock.conf", FAKETIME)
-    machine.write("etc/faketime", "-400d\n")
-    machine.write(CLOCK_IS_RIGHT, "")
-    machine.boot()
-    wait_until(lambda: clock(visitor, token) == "unsynced", BACK_S, lambda: failed(machine))
-    corrected_ns = time.time_ns()
-    machine.ssh(
-        "echo +0 | sudo tee /etc/faketime && sudo mkdir -p /run/systemd/timesync && "
-        "sudo touch /run/systemd/timesync/synchronized"
-    )
-    wait_until(lambda: prices(visitor, token, corrected_ns) != [], BACK_S, lambda: failed(machine))
-    wait_until(lambda: explained(audit(machine)), BACK_S, lambda: str(audit(machine)))
-    year_ago_ns = corrected_ns - 300 * 86_400 * 10**9
-    assert visitor.api(f"/api/v1/history/kucoin/BTC-USDT?from=0&to={year_ago_ns}&limit=5", token)["rows"] == []
-    assert any(gap["cause"] == "clock" for gap in visitor.api("/api/v1/gaps?limit=50", token)["rows"])
-
-
-def clock(visitor: Visitor, token: str) -> str:
-    return str(visitor.api("/api/v1/health", token)["bridge"].get("clock", ""))
 
 
 def test_a_broken_release_that_has_converted_the_data_stays_and_says_why_nothing_works(home: Home) -> None:
