@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from bridge import verbs
-from bridge.errors import SettingsError, TickbridgeError
+from bridge.errors import NewerData, SettingsError, TickbridgeError
 from bridge.exits import FAILED, OK, WRONG
 from bridge.loading import load
 from bridge.usage import parser
@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(given)
     try:
         return _run(options)
-    except SettingsError as error:
+    except (SettingsError, NewerData) as error:
         return _say(error, WRONG)
     except TickbridgeError as error:
         return _say(error, FAILED)

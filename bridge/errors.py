@@ -8,6 +8,7 @@ TickbridgeError
 ├── BrokerLost        the broker is away or refuses us: the outbox holds, retried for ever
 └── StoreError        a file of ours cannot be read or written: one line with the cure
     ├── DiskAway      the disk is full, read-only or failing: it may pass, and whoever can goes on in memory
+    ├── NewerData     a newer Tickbridge has written it: exit 2, no restart
     └── Damaged       its content is no longer what we wrote: it is put aside, and a new one begun
 Anything else is our bug: the process says so and exits non-zero.
 """
@@ -52,6 +53,10 @@ class StoreError(TickbridgeError):
 
 class DiskAway(StoreError):
     """The disk is full, read-only or failing; nothing is wrong with the file itself."""
+
+
+class NewerData(StoreError):
+    """A file of ours is of a version that this program does not know; it is left as it is."""
 
 
 class Damaged(StoreError):

@@ -4,7 +4,7 @@ OK, FAILED, WRONG, DIED = 0, 1, 2, 3
 EXIT_CODES = {
     OK: "all went well (also: stopped by Ctrl-C)",
     FAILED: "it failed; one line says why and what to do",
-    WRONG: "wrong settings or usage; nothing was started",
+    WRONG: "wrong settings or usage, or data of a newer version; nothing was started",
     DIED: "a task inside ended that should not have; started again, it may go on",
 }
 LEFT_OVER = 4

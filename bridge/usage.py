@@ -119,6 +119,7 @@ def _healthy_options(healthy: argparse.ArgumentParser) -> None:
     add = healthy.add_argument
     add("--wait", type=_seconds, default=0.0, metavar="S", help="let it take so many seconds until all is well")
     add("--exchanges-may-fail", action="store_true", help="an exchange that is down, and says so, is not wrong")
+    add("--proof-may-wait", action="store_true", help="a proof that has only begun is not wrong: the store answers")
     add("--only", choices=("bridge", "dashboard"), help="the other one is not on this machine")
     add("--json", action="store_true", help="the findings as JSON")
 

@@ -65,9 +65,8 @@ def healthy(options: argparse.Namespace, loaded: Loaded) -> int:
     from dashboard.healthy.verb import PARTS, Wish, run
 
     parts = PARTS if options.only is None else (options.only,)
-    return run(
-        loaded.settings, Wish(options.wait, options.json, options.exchanges_may_fail, parts, _named_broker(options))
-    )
+    may = {name: getattr(options, name) for name in ("exchanges_may_fail", "proof_may_wait")}
+    return run(loaded.settings, Wish(options.wait, options.json, parts=parts, typed=_named_broker(options), **may))
 
 
 def symbols(options: argparse.Namespace, loaded: Loaded) -> int:

@@ -1,8 +1,10 @@
 """The verbs: what is typed, what comes back, and with which exit code."""
 
 import socket
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,9 @@ from bridge import __version__
 from bridge.cli import main
 from bridge.events import Instrument
 from bridge.exits import OK, WRONG
+from bridge.ledger.store import Ledger
 from bridge.search import line, matching
+from bridge.topics import Topics
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +53,19 @@ def test_wrong_usage_ends_with_two(arguments: list[str]) -> None:
 def test_wrong_setting_is_one_line_and_ends_with_two(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["up", "--set", "broker.prt=1"]) == WRONG
     assert capsys.readouterr().err == "tickbridge: command line: broker.prt is no setting: did you mean broker.port?\n"
+
+
+def test_data_of_a_newer_version_ends_with_two_and_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "bridge" / "ledger.db"
+    Ledger.open(path, Topics()).close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version=9")
+    before = path.read_bytes()
+    assert main(["run", "--data-dir", str(tmp_path)]) == WRONG
+    assert "is of a newer Tickbridge (schema 9" in capsys.readouterr().err
+    assert path.read_bytes() == before
 
 
 def test_handy_options_are_settings(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bridge.aside import is_broken
-from bridge.errors import Damaged, DiskAway, StoreError
+from bridge.errors import Damaged, DiskAway, NewerData, StoreError
 
 VERSION = 1
 APPLICATION_ID = 0x7469636C
@@ -112,9 +112,10 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     elif application != APPLICATION_ID or not 0 < version < LIKELY_VERSION:
         raise Damaged(f"{path} {CURES['SQLITE_CORRUPT']}")
     elif version != VERSION:
-        age = "a newer" if version > VERSION else "an older"
+        newer = version > VERSION
+        age, kind = ("a newer", NewerData) if newer else ("an older", StoreError)
         cure = "use that one, or move the file away and a new one is made"
-        raise StoreError(f"{path} is of {age} Tickbridge (schema {version}, this one knows {VERSION}): {cure}")
+        raise kind(f"{path} is of {age} Tickbridge (schema {version}, this one knows {VERSION}): {cure}")
     db.execute(ADDED)
     db.execute("COMMIT")
     db.execute("PRAGMA journal_mode=TRUNCATE")

@@ -30,6 +30,7 @@ class Wish(Struct, frozen=True):
     parts: Sequence[str] = PARTS
     typed: bool = False
     """The broker was named on the command line: then it is that one, not what the processes have left."""
+    proof_may_wait: bool = False
 
 
 def run(settings: Settings, wish: Wish) -> int:
@@ -95,14 +96,14 @@ async def _once(settings: Settings, wish: Wish, ear: Ear, found: list[Finding]) 
         enabled = [name for name in type(settings.exchanges).model_fields if getattr(settings.exchanges, name).enabled]
         may_fail = wish.exchanges_may_fail
         found += [verdicts.exchange(name, ear.heard, names, may_fail=may_fail) for name in enabled]
-    return [*found, *await _page(settings)] if "dashboard" in wish.parts else found
+    return [*found, *await _page(settings, wish)] if "dashboard" in wish.parts else found
 
 
-async def _page(settings: Settings) -> list[Finding]:
+async def _page(settings: Settings, wish: Wish) -> list[Finding]:
     told = await ask_page(settings)
     if isinstance(told, str):
         return [wrong("page", told, "start the dashboard; its log says why it ended")]
-    return verdicts.page(told)
+    return verdicts.page(told, proof_may_wait=wish.proof_may_wait)
 
 
 def _hopeless(findings: Sequence[Finding]) -> bool:

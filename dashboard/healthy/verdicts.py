@@ -93,23 +93,25 @@ def exchange(name: str, heard: Heard, names: Topics, *, may_fail: bool) -> Findi
     return Finding(name, True, f"{status}, {told.get('symbols', 0)} symbols")
 
 
-def page(told: Mapping[str, Any]) -> list[Finding]:
-    """The page and what it says of its store."""
+def page(told: Mapping[str, Any], *, proof_may_wait: bool = False) -> list[Finding]:
+    """The page and what it says of its store; `proof_may_wait`: a proof that has only begun is enough."""
     store, broker = str(told.get("store", "")), str(told.get("broker", ""))
     found = [Finding("page", True, "answers")]
     if broker != "ok":
         found = [wrong("page", f"the broker is {broker}", "see the dashboard's settings of the broker, and its log")]
     if store not in ("ok", "off"):
         return [*found, wrong("history", store, "see the dashboard's log")]
-    return [*found, _history(told, store), *put_aside(told, "dashboard")]
+    return [*found, _history(told, store, proof_may_wait), *put_aside(told, "dashboard")]
 
 
-def _history(told: Mapping[str, Any], store: str) -> Finding:
+def _history(told: Mapping[str, Any], store: str, may_wait: bool) -> Finding:
     proof = str(told.get("proof", ""))
     if store == "off" or not proof:
         return Finding("history", True, "switched off" if store == "off" else "is written; the audit is switched off")
     if proof in PROVEN:
         return Finding("history", True, f"the proof is {proof}")
+    if proof == "starting" and may_wait:
+        return Finding("history", True, "its store answers, the proof is starting (which may be)")
     cures = {
         "starting": "the audit has just begun: ask again in half a minute, or --wait 60",
         "waiting": "the audit waits for the bridge's answers",

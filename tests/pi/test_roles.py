@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,14 @@ def test_the_broker_gets_every_value_that_its_files_ask_for() -> None:
         assert isinstance(found, dict)
         assert asked == set(found)
     assert read("base", "vars/main.yml")["base_users"] == list(USERS)
+
+
+def test_at_an_existing_broker_the_page_has_its_visitors_go_there(tmp_path: Path) -> None:
+    variables = [f"@{ANSIBLE}/roles/{role}/defaults/main.yml" for role in ("base", "dashboard", "bridge")]
+    variables += [f"@{ANSIBLE}/roles/base/vars/main.yml", '{"base_broker":"existing","base_broker_host":"ha.local"}']
+    given = [word for one in variables for word in ("-e", one)]
+    what = f"src={ANSIBLE}/roles/base/templates/tickbridge.toml dest={tmp_path}/tickbridge.toml"
+    done = run(str(BIN / "ansible"), "localhost", "-c", "local", "-m", "template", "-a", what, *given, tmp=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = tomllib.loads((tmp_path / "tickbridge.toml").read_text())
+    assert (told["dashboard"]["mqtt_websocket_host"], told["broker"]["host"]) == ("ha.local", "ha.local")

@@ -87,6 +87,17 @@ def test_page_and_history(told: dict[str, Any], well: bool) -> None:
     assert [finding.what for finding in findings] == ["page", "history"]
 
 
+def test_a_proof_that_has_only_begun_may_be_let_pass_but_no_store_that_is_away() -> None:
+    told = {"store": "ok", "broker": "ok", "proof": "starting"}
+    for changed, well in (
+        ({}, True),
+        ({"proof": "late"}, False),
+        ({"store": "away"}, False),
+        ({"broker": "away"}, False),
+    ):
+        assert all(finding.ok for finding in page(told | changed, proof_may_wait=True)) is well
+
+
 def test_files_that_were_put_aside_are_said_and_are_not_wrong() -> None:
     told = {
         "store": "ok",
