@@ -29,7 +29,7 @@ export class Feeds {
     if (!this.#heard.has(name) && this.#heard.size >= MOST_FEEDS) return;
     const told = JSON.parse(new TextDecoder().decode(message.payload));
     if (told === null || typeof told !== "object") throw new SyntaxError("health is no object");
-    this.#heard.set(name, { name, of: place.exchange, told, receipt: receipt(message, this.#givenS, atMs), wall: new Date() });
+    this.#heard.set(name, { name, of: place.exchange, told, receipt: receipt(message, this.#givenS, atMs), wall: message.retain ? null : new Date() });
   }
 
   /** Feeds by name, the bridge last. @returns {{name: string, of: string, status: string, reason: string, told: object}[]} */
@@ -59,7 +59,7 @@ export class Feeds {
 
   /**
    * Why no price of any feed is to be believed, or null: every bridge is offline, stopped or silent.
-   * @returns {{status: string, since: Date} | null}
+   * @returns {{status: string, since: Date | null} | null} `since`: when that was heard, null: before this page listened
    */
   bridgeAway(nowMs) {
     const bridges = this.list(nowMs).filter((feed) => feed.of === "bridge");

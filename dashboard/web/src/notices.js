@@ -38,8 +38,8 @@ function brokerAway({ since, reason, ever }) {
 }
 
 function bridgeAway({ status, since }) {
-  if (status === "silent") return `No word from the bridge since ${clock(since)} – ${OLD}`;
-  return `Bridge ${status}, heard at ${clock(since)} – ${OLD}`;
+  if (status === "silent") return `No word from the bridge since ${since ? clock(since) : "this page was opened"} – ${OLD}`;
+  return `Bridge ${status}, ${since ? `heard at ${clock(since)}` : "since before this page was opened"} – ${OLD}`;
 }
 
 function wholeMarket(whole) {
