@@ -79,7 +79,8 @@ async def test_mosquitto_killed_while_telegraf_is_away_loses_nothing(running: Wo
 
 
 async def test_mosquitto_killed_before_it_saved_telegrafs_session_loses_nothing(broker: Broker, tmp_path: Path) -> None:
-    async with world(broker, tmp_path / "data") as made:
+    # at this rate the usual 64 MiB hold some 40 s: less than a busy machine may take to find out what is missing
+    async with world(broker, tmp_path / "data", OUTBOX__BYTES=256 * 1024 * 1024) as made:
         made.broker.kill9()
         made.broker.start()
         # a topic's last message is known to be lost only by what others told long after it: not once all is silent
