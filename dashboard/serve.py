@@ -1,6 +1,7 @@
 """The dashboard's process: page, recorder and live states, each supervised; one that dies ends it all, plainly."""
 
 import asyncio
+import errno
 import logging
 import signal
 import socket
@@ -15,7 +16,7 @@ import uvicorn
 import uvloop
 from starlette.applications import Starlette
 
-from bridge.errors import Damaged, SettingsError, StoreError
+from bridge.errors import Damaged, SettingsError, StoreError, TickbridgeError
 from bridge.saving import RECORDER_SESSION, ask_to_save
 from bridge.settings import Dashboard, Settings
 from bridge.vitals import Vitals
@@ -53,13 +54,19 @@ DAMAGED = -1
 """The history was put aside: everything begins anew with another one."""
 PAUSES_S = (0.0, 1.0, 4.0, 15.0, 15.0)
 """Before another history is begun after each damage: a card that damages every file must not be written without end."""
+MAY_COME = (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
+"""Another program may let go of the port, and the network's address may still come after a boot."""
 log = logging.getLogger(__name__)
+
+
+class AddressAway(TickbridgeError):
+    """The page's address or port cannot be had now, but another try may do."""
 
 
 def run(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; the exit code: 0 stopped, 3 a part died.
 
-    1: the history cannot be opened now, but another try may do; 2: it cannot start as configured, nor ever will.
+    1: history or port cannot be had now, but another try may do; 2: it cannot start as configured, nor ever will.
     """
     try:
         settings.broker.secret()
@@ -76,7 +83,7 @@ def run(settings: Settings) -> int:
         raise StoreAway(
             f"{settings.data_dir / FILE} was damaged {len(PAUSES_S)} times: check the disk or card, and make a backup"
         )
-    except (StoreAway, Damaged) as error:
+    except (StoreAway, Damaged, AddressAway) as error:
         log.error("%s", error)
         return FAILED
     except (SettingsError, StoreError) as error:
@@ -94,13 +101,14 @@ def open_history(settings: Settings) -> "SqliteHistory | InfluxHistory | None":
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """The page's listening socket (port 0: any free one). Raises SettingsError if it cannot be had."""
+    """The page's listening socket (port 0: any free one). Raises AddressAway; SettingsError if no try will do."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=128)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise SettingsError(f"dashboard.host = {host}, dashboard.port = {port}: {reason}: set another port") from error
+        words = f"dashboard.host = {host}, dashboard.port = {port}: {reason}: set another port"
+        raise (AddressAway if error.errno in MAY_COME else SettingsError)(words) from error
 
 
 async def serve(

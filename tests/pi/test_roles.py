@@ -1,5 +1,6 @@
 """The playbooks without a machine: lint, syntax, every variable declared and documented, wrong ones refused by name."""
 
+import json
 import os
 import re
 import subprocess
@@ -84,3 +85,45 @@ def test_at_an_existing_broker_the_page_has_its_visitors_go_there(tmp_path: Path
     assert done.returncode == 0, done.stdout + done.stderr
     told = tomllib.loads((tmp_path / "tickbridge.toml").read_text())
     assert (told["dashboard"]["mqtt_websocket_host"], told["broker"]["host"]) == ("ha.local", "ha.local")
+
+
+FREE = {
+    *("base_broker_user", "base_broker_password", "dashboard_guest_user", "dashboard_guest_password"),
+    *("base_bundle_dir", "base_secrets_dir", "base_repositories", "telegraf_store"),
+}
+"""Any text will do, or what they must be is said where they are used."""
+
+
+def test_every_variable_has_choices_or_a_rule() -> None:
+    rules = read("base", "vars/main.yml")["base_rules"]
+    assert isinstance(rules, list)
+    ruled = {rule["name"] for rule in rules}
+    for role in ROLES:
+        specs = read(role, "meta/argument_specs.yml")["argument_specs"]
+        assert isinstance(specs, dict)
+        for name, option in specs["main"]["options"].items():
+            assert "choices" in option or option["type"] == "bool" or name in ruled | FREE, name
+
+
+def checked(tmp: Path, values: dict[str, str]) -> str:
+    """Which variables break their rule, with these values and the defaults of all others."""
+    variables = [f"@{ANSIBLE}/roles/{role}/defaults/main.yml" for role in ROLES]
+    variables += [f"@{ANSIBLE}/roles/base/vars/main.yml", f"@{ANSIBLE}/roles/mosquitto/vars/main.yml"]
+    facts = {"memtotal_mb": 4000, "hostname": "pi", "python": {"version": {"major": 3, "minor": 13}}}
+    more = {"ansible_facts": facts, "playbook_dir": str(ANSIBLE)} | values
+    given = [word for one in [*variables, json.dumps(more)] for word in ("-e", one)]
+    what = "msg={{ base_rules | rejectattr('that') | map(attribute='name') | join(' ') }}!"
+    done = run(str(BIN / "ansible"), "localhost", "-c", "local", "-m", "debug", "-a", what, *given, tmp=tmp)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_defaults_pass_every_rule_and_a_wrong_size_does_not(tmp_path: Path) -> None:
+    assert "msg: '!'" in checked(tmp_path, {"bridge_memory_max": "1G"})
+    assert "msg: bridge_memory_max!" in checked(tmp_path, {"bridge_memory_max": "much"})
+
+
+def test_telegraf_is_given_no_broker_that_it_cannot_find(tmp_path: Path) -> None:
+    existing = {"base_broker": "existing", "base_broker_host": "ha.local"}
+    assert "msg: base_broker_host!" in checked(tmp_path, existing)
+    assert "msg: '!'" in checked(tmp_path, existing | {"base_profile": "embedded"})
