@@ -15,12 +15,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes long begins first, so that nobody waits for it alone in the end.
 
     What has real parts is tried once more when it fails, and the summary says so (`rerun`): a machine that was busy
-    with something else is no fault of ours; what fails twice is.
+    with something else is no fault of ours; what fails twice is. Not so what runs alone: it has no such excuse.
     """
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     for item in items:
         real = item.get_closest_marker("real") or item.get_closest_marker("browser")
-        if real and not item.get_closest_marker("flaky"):
+        if real and not item.get_closest_marker("alone") and not item.get_closest_marker("flaky"):
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 
