@@ -21,9 +21,12 @@ ROOT = Path(__file__).parents[2]
 PROGRAMS = ("systemd-nspawn", "ip", "ssh", "ssh-keygen", "debootstrap")
 BOOT_S = 60.0
 PARTS_S = 900
-NETWORK = "10.213.77"
+NUMBER = os.environ.get("TICKBRIDGE_PI_NETWORK", "77")
+"""Another number for each run beside another."""
+NETWORK = f"10.213.{NUMBER}"
 """Nobody else's: between this machine and the namespaces alone."""
 HOST = f"{NETWORK}.1"
+LINK = f"tbpi{NUMBER}"
 CLOCK_IS_RIGHT = "etc/tmpfiles.d/clock.conf"
 """At each boot it does what systemd-timesyncd does once it has set the clock."""
 
@@ -56,13 +59,13 @@ class Network:
 
     def __enter__(self) -> Self:
         self.__exit__()
-        quiet("ip", "link", "add", "tbpi", "type", "bridge")
-        quiet("ip", "addr", "add", f"{HOST}/24", "dev", "tbpi")
-        quiet("ip", "link", "set", "tbpi", "up")
+        quiet("ip", "link", "add", LINK, "type", "bridge")
+        quiet("ip", "addr", "add", f"{HOST}/24", "dev", LINK)
+        quiet("ip", "link", "set", LINK, "up")
         return self
 
     def __exit__(self, *_: object) -> None:
-        subprocess.run(["ip", "link", "del", "tbpi"], capture_output=True, check=False)
+        subprocess.run(["ip", "link", "del", LINK], capture_output=True, check=False)
 
 
 class Machine:
@@ -72,7 +75,7 @@ class Machine:
         self.folder, self.name, self.key = folder, name, key
         self.address = f"{NETWORK}.{number}"
         self.root = folder / "root"
-        self._space = f"tbpi-{number}"
+        self._space = f"{LINK}-{number}"
         self._process: subprocess.Popen[bytes] | None = None
         self._closing = ExitStack()
 
@@ -107,7 +110,7 @@ class Machine:
         quiet("ip", "netns", "add", self._space)
         self._closing.callback(quiet, "ip", "netns", "del", self._space)
         quiet("ip", "link", "add", self._space, "type", "veth", "peer", "name", "eth0", "netns", self._space)
-        quiet("ip", "link", "set", self._space, "master", "tbpi", "up")
+        quiet("ip", "link", "set", self._space, "master", LINK, "up")
         quiet("ip", "-n", self._space, "addr", "add", f"{self.address}/24", "dev", "eth0")
         quiet("ip", "-n", self._space, "link", "set", "eth0", "up")
         quiet("ip", "-n", self._space, "link", "set", "lo", "up")
