@@ -10,6 +10,7 @@ from bridge.aside import asides
 from bridge.books import Books
 from bridge.clock import Clock, ClockChange
 from bridge.coverage import Coverage, Span
+from bridge.cramped import Cramped
 from bridge.discovery import Home, Link, Ways
 from bridge.exchanges import EXCHANGES
 from bridge.feed import Past
@@ -59,6 +60,7 @@ class Bridge:
         self.clock = Clock(settings.clock.sync)
         self.vitals = Vitals(self.clock.monotonic_ns, settings.watchdog.grace_s)
         self.outbox = Outbox(settings.outbox.bytes, settings.outbox.keep_s)
+        self.cramped = Cramped(2.0 * settings.outbox.autosave_s, settings.outbox.bytes)
         self.states = States(self.names.health(BRIDGE))
         self.streams = Streams(self.outbox, self._wake)
         self.gaps = Gaps(f"{self.clock.now_ns() // 1_000_000:x}", known_gaps)
@@ -247,6 +249,8 @@ class Bridge:
             self.home.tend(self._beat)
             if self.publisher.figures.connected:
                 self.outbox.forget(mono)
+                if (cramped := self.cramped.look(self.outbox.cramped_s(now_ns))) is not None:
+                    log.warning("%s", cramped)
             self.books.tell_drops(now_ns)
             self.books.tell_losses()
             self.jobs.repeat()

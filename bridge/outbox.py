@@ -119,6 +119,11 @@ class Outbox:
         oldest = next((entry for entry in self._log if entry is not _PARKED), None)
         return max(0.0, (now_ns - oldest[4]) / 1e9) if oldest else 0.0
 
+    def cramped_s(self, now_ns: int) -> float | None:
+        """How far back it reaches, if its size and not `keep_s` sets that end to what can be sent again; else None."""
+        is_full = self.bytes > self._limit - 2 * self._limit // ROOM_SHARE
+        return self.reach_s(now_ns) if is_full and self._acknowledged_bytes else None
+
     # --- sending again ------------------------------------------------------------------------------
     def rewind(self, position: int | None) -> None:
         """Send again from this position on, None: from the log's beginning. Drops nothing; never goes forward."""

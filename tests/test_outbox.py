@@ -2,6 +2,7 @@
 
 import tracemalloc
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -180,6 +181,17 @@ def test_the_logs_reach_is_told_in_seconds() -> None:
     assert outbox.reach_s(5 * SECOND) == 0.0
     outbox.append("t", b"", RUN, 1, 2 * SECOND)
     assert outbox.reach_s(5 * SECOND) == 3.0
+
+
+def test_a_full_log_tells_how_far_back_it_can_send_again() -> None:
+    outbox = Outbox(100 * (ENTRY_BYTES + 10), 90)
+    for n in range(1, 201):
+        outbox.append("t", b"x" * 10, RUN, n, n * SECOND)
+        outbox.take(1)
+        outbox.acknowledge(1, n * SECOND)
+        if n == 50:
+            assert outbox.cramped_s(50 * SECOND) is None
+    assert outbox.cramped_s(200 * SECOND) == pytest.approx(100, abs=4)
 
 
 def test_ranges_are_bounded_and_rather_claim_too_much() -> None:

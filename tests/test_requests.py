@@ -225,6 +225,15 @@ def test_the_ledger_tells_only_what_has_changed_since_a_version() -> None:
     assert (page["run"], page["time_ns"], "runs" in page) == (RUN, 1000 * S, False)
 
 
+def test_the_ledger_tells_how_far_back_a_full_log_can_send_again() -> None:
+    assert "cramped_s" not in House(10).one("ledger")
+    house = House(0, limit=2_000)
+    for n in range(1, 21):
+        house.streams.publish(house.streams.stream(BTC), '{"price":1', n * S, n * S)
+        house.outbox.acknowledge(len(house.outbox.take(1)), n * S)
+    assert house.one("ledger")["cramped_s"] > 980
+
+
 def test_the_ledger_tells_a_run_with_its_fills() -> None:
     house = House(1)
     house.streams.fill("trades/kucoin/BTC-USDT", '{"price":1', "job-1", "rest", S, S)

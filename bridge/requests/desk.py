@@ -34,6 +34,7 @@ class Log(Protocol):
 
     def find(self, topic: str, run: Mark, from_n: int, to_n: int) -> list[Entry]: ...
     def resend(self, entries: Sequence[Entry]) -> int: ...
+    def cramped_s(self, now_ns: int) -> float | None: ...
 
 
 class Past(Protocol):
@@ -94,8 +95,10 @@ class Desk(Struct):
         if not past and wanted.query.mark is not None and not self.tally.holds(wanted.query.mark):
             raise BadRequest(f"ledger: nothing is known of {wanted.query.mark!r}; {{}} lists this process and all runs")
         rows = past or self.tally.rows(wanted.query)
-        now = {"run": self.run(), "time_ns": self.now_ns(), "version": self.tally.version}
-        return _pages((row.told() for row in rows), {"runs": [run.told() for run in runs] or None, **now})
+        now_ns = self.now_ns()
+        now: Answer = {"run": self.run(), "time_ns": now_ns, "version": self.tally.version}
+        reach = {"cramped_s": self.log.cramped_s(now_ns)}
+        return _pages((row.told() for row in rows), {"runs": [run.told() for run in runs] or None, **now, **reach})
 
     def _listed(self, wanted: GapsWanted) -> list[Answer]:
         if wanted.id is not None:

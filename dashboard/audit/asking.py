@@ -50,16 +50,21 @@ class Page(Struct, frozen=True):
     run: Number | None = None
     time_ns: Number | None = None
     version: Number | None = None
+    cramped_s: Annotated[float, Meta(ge=0)] | None = None
 
 
 class Told(Struct, frozen=True):
-    """What the living bridge's ledger says. `version`: ask with it again to hear only what has changed since."""
+    """What the living bridge's ledger says. `version`: ask with it again to hear only what has changed since.
+
+    `cramped_s`: the bridge can send again only what is that old, because its log is full.
+    """
 
     rows: list[Published]
     runs: list[RunTold]
     run: int | None
     at_ns: int
     version: int
+    cramped_s: float | None = None
 
 
 class Sent(Struct, frozen=True):
@@ -103,7 +108,7 @@ class Asking:
         if first.time_ns is None or first.version is None:
             raise BridgeAway("the bridge is of an older version, which the audit cannot ask")
         rows = self._rows(pages)
-        return Told(rows, first.runs or [], first.run, first.time_ns, first.version)
+        return Told(rows, first.runs or [], first.run, first.time_ns, first.version, first.cramped_s)
 
     async def run(self, run: int) -> list[Published]:
         """All of an earlier run, its fills included; nothing if the bridge does not know it."""

@@ -32,6 +32,8 @@ SHARE = 50
 """What a round took of the store's time is followed by a pause so many times as long."""
 LONGEST_PAUSE_S = 30.0
 """The bridge can send again what is 90 s old: a hole must be found and asked for before that."""
+CRAMPED_SHARE = 4
+"""Where the bridge's log is too full for that, a pause is at most this part of what it holds."""
 SHORTEST_PAUSE_S = 0.2
 START_AGAIN_S = 1.0
 """The page is there before the bridge: it is asked again so soon until it has answered once."""
@@ -62,6 +64,7 @@ class Keeper:
         self._since_ns = now_ns()
         self._checked_ns: int | None = None
         self._cost_s = 0.0
+        self._cramped_s: float | None = None
         self._warned = False
         self._state, self._reason = "starting", "nothing was audited yet"
         self.counts = Counts()
@@ -99,7 +102,7 @@ class Keeper:
             return SHORTEST_PAUSE_S
         if self._holes:
             return self._keep.every_s
-        return max(self._keep.every_s, min(LONGEST_PAUSE_S, self._cost_s * SHARE))
+        return quiet_pause_s(self._keep.every_s, self._cost_s, self._cramped_s)
 
     # --- one look -----------------------------------------------------------------------------------
     async def look(self, bridge: Asking) -> None:
@@ -127,7 +130,7 @@ class Keeper:
         told = await bridge.ledger(self._version)
         if told.run != self._run or (self._version is not None and told.version < self._version):
             told = await self._next_run(bridge, told, keeps)
-        self._version = told.version
+        self._version, self._cramped_s = told.version, told.cramped_s
         self._trail.note(told.rows, told.at_ns, keeps)
 
     async def _next_run(self, bridge: Asking, told: Told, keeps: Keeps) -> Told:
@@ -330,6 +333,12 @@ class Keeper:
                 log.info("audit: complete again")
                 self._warned = False
         self._state, self._reason = state, reason
+
+
+def quiet_pause_s(every_s: float, cost_s: float, cramped_s: float | None) -> float:
+    """How long to wait while nothing is missing: a rest after a round that took long, but within what can be resent."""
+    usual_s = max(every_s, min(LONGEST_PAUSE_S, cost_s * SHARE))
+    return usual_s if cramped_s is None else max(SHORTEST_PAUSE_S, min(usual_s, cramped_s / CRAMPED_SHARE))
 
 
 def _around(sequence: Sequence, from_ns: int, to_ns: int) -> Span:
