@@ -28,6 +28,8 @@ LAST_LINES_S = 0.5
 """After its end, so long is waited for what it still had to say."""
 _PR_SET_PDEATHSIG = 1
 _PRIORITY = re.compile(r"<([0-7])>")
+_STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d|\d{10,}): ")
+"""Mosquitto's own time before each line, in seconds until it has read its configuration; `up` writes one itself."""
 _WORDS = (("Error:", logging.ERROR), ("Warning:", logging.WARNING))
 """How Mosquitto marks its lines."""
 
@@ -195,6 +197,8 @@ class Child:
         level = next((level for word, level in _WORDS if word in text), self.recipe.log_level)
         if found := _PRIORITY.match(text):
             level, text = level_of(int(found[1])), text[found.end() :]
+        if stamp := _STAMP.match(text):
+            text = text[stamp.end() :]
         if text:
             self.last_words.append(text)
             logging.getLogger(self.name).log(level, "%s", text)

@@ -253,7 +253,9 @@ def test_taken_port_is_told_and_another_used(tmp_path: Path, start: Callable[...
 def test_lan_has_users_and_the_guest_may_only_read(start: Callable[..., House]) -> None:
     house = start("demo", ["--lan"]).up()
     guest = house.guest
-    printed = re.search(r"Try +(mosquitto_sub -p \d+ -u guest -P \w+ -t latest/kucoin/BTC-USDT) -v", house.told())
+    printed = re.search(
+        r"Try +(mosquitto_sub (?:-h [\d.]+ )?-p \d+ -u guest -P \w+ -t latest/kucoin/BTC-USDT) -v", house.told()
+    )
     assert printed
     line = [*printed[1].split(), "-C", "1", "-W", "20"]
     assert json.loads(subprocess.run(line, capture_output=True, timeout=25, check=True).stdout)["stale"] is False
