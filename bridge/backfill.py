@@ -76,7 +76,7 @@ def run(ways: Sequence[Settings], wish: Wish) -> str:
             return asyncio.run(_run(settings, wish))
         except (BrokerLost, NoBridge) as error:
             problems.append(str(error))
-    raise BackfillFailed("\n".join(problems))
+    raise BrokerLost("\n".join(problems))
 
 
 def check(wish: Wish) -> None:

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from secrets import token_hex
 
 import aiomqtt
+from msgspec import Struct
 
 from bridge import tls
 from bridge.discovery import Shelf
 from bridge.errors import BrokerLost
-from bridge.leftovers import Leftover, filters, leftovers
+from bridge.leftovers import Leftover, count_ours, filters, leftovers
 from bridge.mqtt.client import client
 from bridge.settings import Settings
 from bridge.topics import Topics
@@ -19,7 +20,19 @@ LOOK_S = 15.0
 NO_ANSWER = "no answer in time; the user must be allowed what the bridge is (see the broker's access list)"
 
 
-def run(ways: Sequence[Settings], *, remove: bool) -> list[Leftover]:
+class Seen(Struct, frozen=True):
+    """What was compared: the settings with their broker, and how many topics of `ours` it retains."""
+
+    settings: Settings
+    ours: int
+    left: list[Leftover]
+
+    @property
+    def wanted(self) -> int:
+        return self.ours - len(self.left)
+
+
+def run(ways: Sequence[Settings], *, remove: bool) -> Seen:
     """What is left over, and with `remove` is gone now. `ways`: with which brokers to try, in order.
 
     Raises SettingsError, and BrokerLost if no broker can be used or one does not let us remove it.
@@ -33,18 +46,18 @@ def run(ways: Sequence[Settings], *, remove: bool) -> list[Leftover]:
     raise BrokerLost("\n".join(problems))
 
 
-async def _clean(settings: Settings, *, remove: bool) -> list[Leftover]:
+async def _clean(settings: Settings, *, remove: bool) -> Seen:
     found = await _look(settings)
-    gone = [one.topic for one in found if not one.busy]
+    gone = [one.topic for one in found.left if not one.busy]
     if remove and gone:
         await _remove(settings, gone)
-        left = {one.topic for one in await _look(settings)} & set(gone)
+        left = {one.topic for one in (await _look(settings)).left} & set(gone)
         if left:
             raise BrokerLost(f"the broker does not let us remove {min(left)} ({len(left)} in all): see its access list")
     return found
 
 
-async def _look(settings: Settings) -> list[Leftover]:
+async def _look(settings: Settings) -> Seen:
     shelf = Shelf(Topics(settings.prefix).answer_root())
     try:
         async with _connect(settings) as connection, asyncio.timeout(LOOK_S):
@@ -54,7 +67,7 @@ async def _look(settings: Settings) -> list[Leftover]:
                     break
     except (aiomqtt.MqttError, OSError, TimeoutError) as error:
         raise _lost(settings, error) from error
-    return leftovers(shelf.topics, settings)
+    return Seen(settings, count_ours(shelf.topics, settings), leftovers(shelf.topics, settings))
 
 
 async def _remove(settings: Settings, gone: Sequence[str]) -> None:

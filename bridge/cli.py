@@ -8,12 +8,15 @@ from bridge import verbs
 from bridge.errors import NewerData, SettingsError, TickbridgeError
 from bridge.exits import FAILED, OK, WRONG
 from bridge.loading import load
-from bridge.usage import parser
+from bridge.usage import FIRST_STEPS, parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given:
+        sys.stderr.write(FIRST_STEPS)
+        return WRONG
     if given[:1] == ["simulator"]:
         return verbs.simulator(given[1:])
     options = parser().parse_args(given)

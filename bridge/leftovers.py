@@ -42,6 +42,12 @@ def leftovers(retained: Mapping[str, bytes], settings: Settings) -> list[Leftove
     return sorted(found, key=lambda one: one.topic)
 
 
+def count_ours(retained: Mapping[str, bytes], settings: Settings) -> int:
+    """How many of them are ours, wanted or not."""
+    names = Topics(settings.prefix, settings.shard)
+    return len(list(ours(_ids(settings), retained))) + len(list(_parted(names, retained)))
+
+
 def _ids(settings: Settings) -> Ids:
     return Ids(settings.instance, settings.shard, settings.homeassistant.discovery_root)
 
@@ -65,17 +71,20 @@ def _devices(retained: Mapping[str, bytes], settings: Settings) -> Iterator[Left
 def _topics(retained: Mapping[str, bytes], settings: Settings) -> Iterator[Leftover]:
     names = Topics(settings.prefix, settings.shard)
     enabled = _exchanges(settings)
-    for topic in retained:
-        if not topic.startswith(names.prefix):
-            continue
-        root, *rest = topic.removeprefix(names.prefix).split("/")
-        if root not in ROOTS or not rest or rest[0] not in (*EXCHANGES, BRIDGE):
-            continue
+    for topic, root, rest in _parted(names, retained):
         why = _whole(names, root, rest, settings) if _is_whole(root, rest) else _single(root, rest, settings)
         if why is not None:
             busy = rest[0] not in (*enabled, BRIDGE) and _is_told(names, rest[0], retained)
             announced = root == "sensors" and _is_whole(root, rest) and _is_announced(names, rest[0], retained)
             yield Leftover(topic, why, busy or announced)
+
+
+def _parted(names: Topics, retained: Mapping[str, bytes]) -> Iterator[tuple[str, str, list[str]]]:
+    """Our topics beside the devices: each with its root and the levels below."""
+    for topic in retained:
+        root, *rest = topic.removeprefix(names.prefix).split("/")
+        if topic.startswith(names.prefix) and root in ROOTS and rest and rest[0] in (*EXCHANGES, BRIDGE):
+            yield topic, root, rest
 
 
 def _is_told(names: Topics, exchange: str, retained: Mapping[str, bytes]) -> bool:

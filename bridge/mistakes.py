@@ -16,6 +16,20 @@ VARIABLE = "TICKBRIDGE_"
 SECRETS = ("password", "mqtt_password", "token")
 """Settings whose value is repeated nowhere."""
 
+WORDS = (
+    ("bool", "true or false"),
+    ("int", "a whole number"),
+    ("float", "a number"),
+    ("string", "a text"),
+    ("path", "the path of a file or folder"),
+    ("tuple", 'a list, like ["one", "two"]'),
+    ("frozen_set", 'a list, like ["one", "two"]'),
+    ("dict", "a section with keys of its own"),
+    ("model", "a section with keys of its own"),
+)
+"""What is right, by how pydantic's name of the mistake begins."""
+BOUNDS = {"greater_than_equal": "at least {ge}", "less_than_equal": "at most {le}", "greater_than": "more than {gt}"}
+
 Keys = tuple[str, ...]
 
 
@@ -114,8 +128,8 @@ def _cure(one: ErrorDetails) -> str:
     if one["type"] in ("literal_error", "enum") and choices:
         close = nearest(str(one["input"]), choices)
         return f"must be {', '.join(choices[:-1])} or {choices[-1]}" + (f"; did you mean {close}?" if close else "")
-    if one["type"] == "model_type":
-        return "must be a section with keys of its own"
     if one["type"] == "value_error":
         return one["msg"].removeprefix("Value error, ")
-    return one["msg"].replace("Input should be", "must be").replace("Input should", "must")
+    if one["type"] in BOUNDS:
+        return "must be " + BOUNDS[one["type"]].format(**{name: f"{value:.12g}" for name, value in one["ctx"].items()})
+    return next((f"must be {right}" for kind, right in WORDS if one["type"].startswith(kind + "_")), one["msg"])

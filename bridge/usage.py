@@ -10,6 +10,12 @@ from bridge.exits import AUDIT_CODES, CLEAN_CODES, EXIT_CODES
 
 EXAMPLES = "examples:\n  tickbridge demo\n  tickbridge up --lan\n  tickbridge symbols kucoin doge\n"
 EPILOG = "exit codes:\n" + "\n".join(f"  {code}  {text}" for code, text in EXIT_CODES.items())
+FIRST_STEPS = """tickbridge: say what to do. First steps:
+  tickbridge demo    see it move: invented prices, no network
+  tickbridge up      the real exchanges; then open the page it names
+  tickbridge check   are my settings right?
+  tickbridge --help  everything else
+"""
 
 MOST_WAIT_S = 3600.0
 

@@ -2,13 +2,18 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bridge.errors import SettingsError
+from bridge.errors import BrokerLost, SettingsError
 from bridge.exits import FAILED, LEFT_OVER, OK
 from bridge.loading import Loaded, load
 from bridge.settings import Settings
+
+if TYPE_CHECKING:
+    from bridge.clean import Seen
 
 Verb = Callable[[argparse.Namespace, Loaded], int]
 
@@ -125,7 +130,8 @@ def backfill(options: argparse.Namespace, loaded: Loaded) -> int:
         raise SettingsError(str(error)) from error
     symbols = tuple(symbol.upper() for symbol in options.symbols)
     wish = Wish(options.exchange, symbols, from_ns, to_ns, options.interval, options.again)
-    print(run(_ways(options, loaded), wish))
+    with _hinting(loaded):
+        print(run(_ways(options, loaded), wish))
     return OK
 
 
@@ -137,12 +143,27 @@ def _ways(options: argparse.Namespace, loaded: Loaded) -> list[Settings]:
     return [loaded.settings] if near is None or near == loaded.settings else [near, loaded.settings]
 
 
+@contextmanager
+def _hinting(loaded: Loaded) -> Iterator[None]:
+    """A broker that does not let us in may be the demo's."""
+    from dashboard.audit.address import demo_hint
+
+    try:
+        yield
+    except BrokerLost as error:
+        hint = demo_hint(loaded.settings)
+        raise BrokerLost(f"{error}: {hint}" if hint else str(error)) from error
+
+
 def clean(options: argparse.Namespace, loaded: Loaded) -> int:
     from bridge.clean import run
 
-    found = run(_ways(options, loaded), remove=options.yes)
-    gone = [one for one in found if not one.busy]
-    for one in found:
+    with _hinting(loaded):
+        seen = run(_ways(options, loaded), remove=options.yes)
+    for line in _compared(seen, loaded):
+        print(line)
+    gone = [one for one in seen.left if not one.busy]
+    for one in seen.left:
         done = "left alone" if one.busy else "removed" if options.yes else "left over"
         told = "used within the last 30 s, by another bridge or by one with other settings" if one.busy else one.why
         print(f"{done:<10} {one.topic}  ({told})")
@@ -151,6 +172,17 @@ def clean(options: argparse.Namespace, loaded: Loaded) -> int:
     elif not options.yes:
         print(f"{len(gone)} left over; nothing was removed: `tickbridge clean --yes` does it")
     return OK if options.yes or not gone else LEFT_OVER
+
+
+def _compared(seen: "Seen", loaded: Loaded) -> list[str]:
+    """What was held against what, for a person who must judge whether to remove it."""
+    settings, broker = seen.settings, seen.settings.broker
+    prefix = f"prefix {settings.prefix}" if settings.prefix else "no prefix"
+    user = f" as {broker.user}" if broker.user else ""
+    return [
+        f"settings   {loaded.file or 'the defaults'} (instance {settings.instance}, {prefix})",
+        f"broker     {broker.host}:{broker.port}{user}: {seen.ours} topics of ours, {seen.wanted} wanted",
+    ]
 
 
 def export(options: argparse.Namespace, loaded: Loaded) -> int:

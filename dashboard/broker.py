@@ -1,6 +1,7 @@
 """Connections to the broker: a new client for each, and acknowledgement by hand."""
 
 import asyncio
+import logging
 import random
 from typing import Any, cast
 
@@ -8,6 +9,8 @@ import aiomqtt
 
 from bridge import tls
 from bridge.settings import Broker
+
+log = logging.getLogger(__name__)
 
 MOST_UNACKNOWLEDGED = 65_535
 """What a broker can send before we acknowledge: there are no more packet ids."""
@@ -18,8 +21,7 @@ BACKOFF_MOST_S = 15.0
 class Inbox(asyncio.Queue[aiomqtt.Message]):
     """Messages of one connection. Bounded by what the broker may send unacknowledged, and room for QoS 0.
 
-    `overflown`: a broker sent more, and aiomqtt has thrown that away. What was not acknowledged comes on a new
-    connection.
+    `overflown`: a broker sent more, and that was thrown away. What was not acknowledged comes on a new connection.
     """
 
     def __init__(self, most: int = MOST_UNACKNOWLEDGED + 1000) -> None:
@@ -27,8 +29,11 @@ class Inbox(asyncio.Queue[aiomqtt.Message]):
         self.overflown = False
 
     def put_nowait(self, item: aiomqtt.Message) -> None:
-        self.overflown = self.overflown or self.full()
-        super().put_nowait(item)
+        if not self.full():
+            super().put_nowait(item)
+        elif not self.overflown:  # aiomqtt would say so of every single message
+            self.overflown = True
+            log.warning("the broker sends more at once than can be held: the rest must come again")
 
 
 def session_client(settings: Broker, identifier: str, inbox: Inbox) -> aiomqtt.Client:

@@ -17,6 +17,7 @@ import uvloop
 from starlette.applications import Starlette
 
 from bridge.errors import Damaged, SettingsError, StoreError, TickbridgeError
+from bridge.lan import openable
 from bridge.saving import RECORDER_SESSION, ask_to_save
 from bridge.settings import Dashboard, Settings
 from bridge.vitals import Vitals
@@ -145,7 +146,7 @@ async def serve(
         parts["look at Telegraf"] = api.telegraf.run
     obey_hangup(door)
     warn(page)
-    log.info("the page: %s://%s:%s/", page.scheme, *listener.getsockname()[:2])
+    log.info("the page: %s", " or ".join(openable(page.scheme, *listener.getsockname()[:2])))
     address.leave(settings)
     try:
         with Watchdog(vitals) as watchdog:

@@ -41,6 +41,14 @@ FOREIGN = (
     "homeassistant/sensor/tickbridge_kucoin/config",
     "homeassistant/status",
 )
+OF_OTHER_PARTS = (
+    "health/bridge/2",
+    "catalogue/kucoin/2",
+    "health/kucoin/2",
+    "latest/kucoin",
+    "latest/kucoin/BTC-USDT/price",
+)
+"""Ours by their names; whether they are wanted, another bridge knows."""
 LEFT = (
     "latest/kucoin/OLD-USDT",
     "stats/kucoin/OLD-USDT",
@@ -124,7 +132,11 @@ def test_it_shows_first_and_removes_when_told_to(
     ]  # fmt: skip
     arguments = ["clean", "--data-dir", str(tmp_path), *(part for one in sets for part in ("--set", one))]
     assert main(arguments) == 4
-    assert f"{len(LEFT)} left over; nothing was removed" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    ours = len(WANTED) + len(LEFT) + len([topic for topic in FOREIGN if topic in OF_OTHER_PARTS])
+    assert told.startswith("settings   the defaults (instance tickbridge, no prefix)\n")
+    assert f":{broker.port}: {ours} topics of ours, {ours - len(LEFT)} wanted\n" in told
+    assert f"{len(LEFT)} left over; nothing was removed" in told
     assert asyncio.run(retained(broker)) == everything
     assert main([*arguments, "--yes"]) == 0
     assert capsys.readouterr().out.count("removed ") == len(LEFT)
@@ -169,3 +181,18 @@ async def retained(broker: Broker) -> set[str]:
                 break
             heard.add(str(message.topic))
     return heard
+
+
+@pytest.mark.real
+def test_who_meant_the_demo_is_told_where_it_is(
+    guarded_broker: Broker, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TICKBRIDGE_CONFIG", "")
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "bridge-broker.json").write_text("{}")
+    arguments = ["--data-dir", str(tmp_path), "--set", f"broker.port={guarded_broker.port}"]
+    for verb in (["clean"], ["backfill", "kucoin", "--from", "2026-01-01"], ["healthy"]):
+        assert main([*verb, *arguments]) == 1
+        told = capsys.readouterr()
+        hint = f"for the demo, which has users of its own, add --data-dir {tmp_path / 'demo'}\n"
+        assert hint in told.out + told.err, verb

@@ -43,11 +43,17 @@ def test_help_of_every_verb_shows_examples_and_exit_codes(verb: str, capsys: pyt
     assert "exit codes:" in text
 
 
-@pytest.mark.parametrize("arguments", [[], ["uo"], ["up", "--lann"], ["symbols"]])
+@pytest.mark.parametrize("arguments", [["uo"], ["up", "--lann"], ["symbols"]])
 def test_wrong_usage_ends_with_two(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == WRONG
+
+
+def test_nothing_typed_is_answered_with_the_first_steps(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == WRONG
+    told = capsys.readouterr().err
+    assert all(f"tickbridge {step}" in told for step in ("demo", "up", "check", "--help"))
 
 
 def test_wrong_setting_is_one_line_and_ends_with_two(capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,6 +104,45 @@ def test_check_tells_everything_that_is_wrong(capsys: pytest.CaptureFixture[str]
     wrong = [told for told in capsys.readouterr().out.splitlines() if told.startswith("wrong")]
     assert [told.split()[1] for told in wrong] == ["symbols", "password", "certificates", "page", "data"]
     assert "a file stands where a folder should be: choose another folder with --data-dir" in wrong[-1]
+
+
+def warned(capsys: pytest.CaptureFixture[str], *sets: str) -> list[str]:
+    """What `check` warns of with these settings, which are not wrong."""
+    assert main(["check", *(part for one in sets for part in ("--set", one))]) == OK
+    lines = capsys.readouterr().out.splitlines()
+    return [line.removeprefix("warn").strip() for line in lines if line.startswith("warn")]
+
+
+@pytest.mark.real
+def test_check_warns_when_no_exchange_is_enabled(capsys: pytest.CaptureFixture[str]) -> None:
+    (told,) = warned(capsys, "exchanges.kucoin.enabled=false", "exchanges.binance.enabled=false")
+    assert told.startswith("exchanges     none is enabled, so no price will come: set exchanges.kucoin.enabled or")
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("section", ["homeassistant", "display"])
+def test_check_warns_of_a_pattern_that_matches_nothing(section: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (told,) = warned(capsys, f"{section}.enabled=true", f"{section}.symbols=BTC-*,binance:KCS-*")
+    assert (
+        told.split() == f"{section} {section}.symbols: binance:KCS-* matches no symbol of exchanges.*.symbols".split()
+    )
+
+
+@pytest.mark.real
+def test_check_cannot_know_what_a_whole_market_has(capsys: pytest.CaptureFixture[str]) -> None:
+    sets = (
+        "homeassistant.enabled=true",
+        "exchanges.kucoin.whole_market=true",
+        "homeassistant.symbols=PEPE-*,binance:PEPE-*",
+    )
+    (told,) = warned(capsys, *sets)
+    assert "binance:PEPE-* matches no symbol" in told
+
+
+@pytest.mark.real
+def test_check_warns_of_symbols_that_are_switched_off(capsys: pytest.CaptureFixture[str]) -> None:
+    (told,) = warned(capsys, "homeassistant.symbols=BTC-*")
+    assert told.endswith("has symbols, but nothing is told of them: set homeassistant.enabled = true")
 
 
 def test_symbols_are_found_by_all_their_words() -> None:

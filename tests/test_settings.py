@@ -126,7 +126,16 @@ def test_a_variable_with_one_line_instead_of_two_is_told_its_right_name(tmp_path
             "[exchanges.kukoin]\nenabled = true",
             "exchanges.kukoin is no setting: did you mean exchanges.kucoin?",
         ),
-        ("[broker]\nport = 70000", "broker.port = 70000: must be less than or equal to 65535"),
+        ("[broker]\nport = 70000", "broker.port = 70000: must be at most 65535"),
+        ("[broker]\nport = 1.5", "broker.port = 1.5: must be a whole number"),
+        ("[broker]\nhost = 3", "broker.host = 3: must be a text"),
+        ("[feed]\nping_s = 'fast'", "feed.ping_s = fast: must be a number"),
+        ("[feed]\nping_s = 0", "feed.ping_s = 0: must be more than 0"),
+        ("[exchanges.kucoin]\nenabled = 'maybe'", "exchanges.kucoin.enabled = maybe: must be true or false"),
+        (
+            "[exchanges.kucoin]\nsymbols = 'BTC-USDT'",
+            'exchanges.kucoin.symbols = BTC-USDT: must be a list, like ["one", "two"]',
+        ),
         (
             "[exchanges.kucoin]\nchannels = ['ticker', 'trade']",
             "exchanges.kucoin.channels = trade: must be ticker, stats, trades or candles; did you mean trades?",
@@ -156,6 +165,25 @@ def test_a_variable_with_one_line_instead_of_two_is_told_its_right_name(tmp_path
 )
 def test_mistake_in_a_file_is_named_with_place_value_and_cure(text: str, told: str, tmp_path: Path) -> None:
     assert mistake(text, at=tmp_path) == [f"tickbridge.toml: {told}"]
+
+
+def told_of(text: str, folder: Path) -> str:
+    """What is wrong with this file; empty: nothing."""
+    try:
+        load(file(folder, text), (), {})
+    except SettingsError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("name", sorted(names()))
+def test_no_setting_speaks_the_librarys_words(name: str, tmp_path: Path) -> None:
+    section, _, key = name.rpartition(".")
+    head = f"[{section}]\n" if section else ""
+    wrong = ("'maybe?'", "-1e99", "[[]]", "{ x = [] }", "1979-05-27")
+    told = [told_of(f"{head}{key} = {value}\n", tmp_path) for value in wrong]
+    assert any(told)
+    assert not {"Input", "valid"} & set(" ".join(told).split())
 
 
 def test_every_mistake_of_every_layer_is_told_at_once(tmp_path: Path) -> None:

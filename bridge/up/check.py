@@ -10,21 +10,23 @@ from bridge.loading import Loaded
 from bridge.settings import Settings
 from bridge.tls import context
 from bridge.up.broker import find_program, prepare
+from bridge.up.doubts import doubts
 from bridge.up.folder import make_writable
 from bridge.up.plan import Plan, Ports
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at. `code`: what it means for the exit code."""
+    """One thing looked at. `code`: what it means for the exit code; `warning`: allowed, but hardly meant."""
 
     what: str
     told: str
     code: int = 0
+    warning: bool = False
 
     def line(self) -> str:
         """As a person reads it."""
-        return f"{'wrong' if self.code else 'ok':<6} {self.what:<12} {self.told}"
+        return f"{'wrong' if self.code else 'warn' if self.warning else 'ok':<6} {self.what:<13} {self.told}"
 
 
 def check(loaded: Loaded, page: Callable[[Settings], str]) -> list[Finding]:
@@ -40,7 +42,7 @@ def check(loaded: Loaded, page: Callable[[Settings], str]) -> list[Finding]:
         "broker files": lambda: _broker_files(loaded),
     }
     found = [Finding("settings", str(loaded.file or "the defaults; no tickbridge.toml was found"))]
-    return [*found, *_all(looks)]
+    return [*found, *_all(looks), *(Finding(what, told, warning=True) for what, told in doubts(settings))]
 
 
 def _all(looks: dict[str, Callable[[], str]]) -> Iterator[Finding]:

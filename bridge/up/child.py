@@ -1,4 +1,4 @@
-"""One child process: started, listened to, restarted with backoff when it dies, stopped in time."""
+"""One child process: started, listened to, restarted with backoff when it dies or hangs, stopped in time."""
 
 import asyncio
 import ctypes
@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from bridge.logs import level_of
+from bridge.up.lifesign import LifeSign
 
 log = logging.getLogger(__name__)
 
@@ -27,13 +28,18 @@ LAST_LINES_S = 0.5
 """After its end, so long is waited for what it still had to say."""
 _PR_SET_PDEATHSIG = 1
 _PRIORITY = re.compile(r"<([0-7])>")
+_STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d|\d{10,}): ")
+"""Mosquitto's own time before each line, in seconds until it has read its configuration; `up` writes one itself."""
 _WORDS = (("Error:", logging.ERROR), ("Warning:", logging.WARNING))
 """How Mosquitto marks its lines."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a child is started. `log_level`: of lines without a priority; `final_codes`: exits that no restart cures."""
+    """How a child is started. `log_level`: of lines without a priority; `final_codes`: exits that no restart cures.
+
+    `watched`: it gives signs of life, and is killed when they stop.
+    """
 
     name: str
     command: Sequence[str]
@@ -41,20 +47,23 @@ class Recipe:
     log_level: int = logging.INFO
     keep_fds: tuple[int, ...] = ()
     final_codes: frozenset[int] = frozenset()
+    watched: bool = False
 
 
 class Child:
     """Keeps one process running. `changed` is called after every change of its state."""
 
-    def __init__(self, recipe: Recipe, changed: Callable[[], None]) -> None:
+    def __init__(self, recipe: Recipe, changed: Callable[[], None], sign: LifeSign | None = None) -> None:
         self.recipe = recipe
         self.name = recipe.name
         self.restarts = 0
+        self.hangs = 0
         self.last_exit: int | None = None
         self.since_ns = time.time_ns()
         self.last_words: deque[str] = deque(maxlen=5)
         self.exited = asyncio.Event()
         self._changed = changed
+        self._sign = sign
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = asyncio.Event()
         self._over = asyncio.Event()
@@ -116,10 +125,12 @@ class Child:
         self.exited.clear()
         self._tell()
         listening = asyncio.create_task(self._listen(process))
+        watching = asyncio.create_task(self._watch(process))
         try:
             self.last_exit = await process.wait()
             await asyncio.wait([listening], timeout=LAST_LINES_S)
         finally:
+            watching.cancel()
             listening.cancel()
             if process.returncode is None:
                 process.kill()
@@ -130,7 +141,7 @@ class Child:
     async def _start(self) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
             *self.recipe.command,
-            env={**os.environ, **self.recipe.environment},
+            env={**os.environ, **self.recipe.environment, **(self._sign.environment if self._sign else {})},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -157,6 +168,16 @@ class Child:
             with suppress(ProcessLookupError):  # it ended a moment ago
                 self._process.send_signal(number)
 
+    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+        """Kill it when it hangs: who is stopped or stuck obeys no SIGTERM. What was not sent yet becomes a gap."""
+        if self._sign is None:
+            return
+        silent_s = await self._sign.lost()
+        self.hangs += 1
+        log.error("%s hangs (no sign of life for %.0f s, its hang no. %d): killed", self.name, silent_s, self.hangs)
+        with suppress(ProcessLookupError):  # it ended a moment ago
+            process.kill()
+
     async def _listen(self, process: asyncio.subprocess.Process) -> None:
         """Pass its lines on. A line that never ends is cut, not kept."""
         assert process.stdout is not None
@@ -176,6 +197,8 @@ class Child:
         level = next((level for word, level in _WORDS if word in text), self.recipe.log_level)
         if found := _PRIORITY.match(text):
             level, text = level_of(int(found[1])), text[found.end() :]
+        if stamp := _STAMP.match(text):
+            text = text[stamp.end() :]
         if text:
             self.last_words.append(text)
             logging.getLogger(self.name).log(level, "%s", text)

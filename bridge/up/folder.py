@@ -12,14 +12,15 @@ from bridge.errors import TickbridgeError
 LOCK_WAIT_S = 6.0
 """A stopped `up` and its children are gone within this: a start right after waits for them."""
 LOCK_POLL_S = 0.1
+ELSEWHERE = "choose another folder with --data-dir"
 CURES = {
-    errno.ENOSPC: "the disk is full: free some space, or choose another folder with --data-dir",
-    errno.EDQUOT: "your disk quota is used up: free some space, or choose another folder with --data-dir",
-    errno.EROFS: "the disk is read-only: choose another folder with --data-dir",
-    errno.EACCES: "no right to write there: choose another folder with --data-dir, or become its owner",
-    errno.EPERM: "no right to write there: choose another folder with --data-dir, or become its owner",
-    errno.ENOTDIR: "a file stands where a folder should be: choose another folder with --data-dir",
-    errno.EEXIST: "a file stands where a folder should be: choose another folder with --data-dir",
+    errno.ENOSPC: f"the disk is full: free some space, or {ELSEWHERE}",
+    errno.EDQUOT: f"your disk quota is used up: free some space, or {ELSEWHERE}",
+    errno.EROFS: f"the disk is read-only: {ELSEWHERE}",
+    errno.EACCES: f"no right to write there: {ELSEWHERE}, or become its owner",
+    errno.EPERM: f"no right to write there: {ELSEWHERE}, or become its owner",
+    errno.ENOTDIR: f"a file stands where a folder should be: {ELSEWHERE}",
+    errno.EEXIST: f"a file stands where a folder should be: {ELSEWHERE}",
 }
 
 
@@ -41,7 +42,9 @@ def make_writable(folder: Path) -> None:
         probe.write_bytes(b"x" * 4096)
         probe.unlink()
     except OSError as error:
-        raise trouble(folder, error) from error
+        if error.errno in CURES:
+            raise trouble(folder, error) from error
+        raise FolderError(f"{folder}: no files can be kept there ({error.strerror}): {ELSEWHERE}") from error
 
 
 def write_whole(path: Path, text: str, mode: int = 0o644) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from bridge.errors import TickbridgeError
+from bridge.lan import lan_address
 from bridge.loading import Loaded, options_as_texts
 from bridge.logs import configure
 from bridge.notify import forget
@@ -21,7 +22,7 @@ from bridge.up.broker import find_program, prepare
 from bridge.up.child import Child
 from bridge.up.folder import FolderLock, make_writable
 from bridge.up.plan import EVERYWHERE, GUEST, LOOPBACK, Plan, Ports
-from bridge.up.ports import choose, lan_address
+from bridge.up.ports import choose
 from bridge.up.supervisor import Supervisor
 from bridge.up.users import PAGE, PLACE, Users, make_users
 from bridge.up.welcome import moved, welcome

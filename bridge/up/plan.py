@@ -123,7 +123,7 @@ def _ours(plan: Plan, name: str, verb: str, own: Mapping[str, str]) -> Recipe:
     command = (sys.executable, "-m", "bridge.cli", verb)
     environment = {**_base(plan), **as_environment(texts)}
     # a line without a priority did not come from its log: it is a crash
-    return Recipe(name, command, environment, logging.WARNING, _fds(plan), SETTINGS_ARE_WRONG)
+    return Recipe(name, command, environment, logging.WARNING, _fds(plan), SETTINGS_ARE_WRONG, watched=True)
 
 
 def _simulated(plan: Plan) -> dict[str, str]:

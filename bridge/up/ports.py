@@ -36,14 +36,3 @@ def _any(host: str) -> int:
             raise TickbridgeError(f"{host}: this machine cannot listen there: {error.strerror}") from error
         port: int = probe.getsockname()[1]
         return port
-
-
-def lan_address() -> str | None:
-    """This machine's address on its network. Nothing is sent: connecting a datagram socket only picks a route."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # TEST-NET-1, RFC 5737
-        except OSError:
-            return None
-        address: str = probe.getsockname()[0]
-        return None if address.startswith(("127.", "0.")) else address

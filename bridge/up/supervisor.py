@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bridge.up.child import Child, Recipe, ending
 from bridge.up.folder import write_whole
+from bridge.up.lifesign import LifeSign
 
 log = logging.getLogger(__name__)
 
@@ -29,15 +30,24 @@ class Supervisor:
         self.children: dict[str, Child] = {}
         self.stop = asyncio.Event()
         self.code = 0
+        self._folder = folder
         self._state = folder / "children.json"
         self._keeping: dict[str, asyncio.Task[None]] = {}
         self._beside: list[asyncio.Task[None]] = []
 
     def start(self, recipe: Recipe) -> Child:
         """Start a child and keep it running from now on."""
-        child = self.children[recipe.name] = Child(recipe, self._tell)
-        self._keeping[child.name] = asyncio.create_task(self._keep(child), name=f"keep {recipe.name}")
+        sign = self._sign(recipe.name) if recipe.watched else None
+        child = self.children[recipe.name] = Child(recipe, self._tell, sign)
+        self._keeping[child.name] = asyncio.create_task(self._keep(child, sign), name=f"keep {recipe.name}")
         return child
+
+    def _sign(self, name: str) -> LifeSign | None:
+        try:
+            return LifeSign(self._folder, name)
+        except OSError as error:
+            log.warning("%s: nobody sees whether it hangs: %s", name, error)
+            return None
 
     def also(self, work: Coroutine[None, None, None], name: str) -> None:
         """Run something beside the children for as long as they live."""
@@ -89,12 +99,15 @@ class Supervisor:
         for child in self.children.values():
             child.signal(signal.SIGKILL)
 
-    async def _keep(self, child: Child) -> None:
+    async def _keep(self, child: Child, sign: LifeSign | None) -> None:
         try:
             code = await child.keep()
         except OSError as error:
             log.error("%s cannot be started: %s", child.name, error)
             code = 1
+        finally:
+            if sign is not None:
+                sign.close()
         if not child.stopping and not self.stop.is_set():
             log.error("%s ended (%s), and starting it again cannot cure that", child.name, ending(code))
             self.code = code
@@ -106,6 +119,7 @@ class Supervisor:
             name: {
                 "pid": child.pid,
                 "restarts": child.restarts,
+                "hangs": child.hangs,
                 "last_exit": child.last_exit,
                 "since_ns": child.since_ns,
             }

@@ -15,7 +15,7 @@ def welcome(plan: Plan, lan_address: str | None, log_in: str | None = None) -> s
     host = lan_address if plan.lan and lan_address else LOOPBACK
     rows += _broker(plan, host)
     rows.append(("for other clients", f"user {GUEST}, password {plan.guest}   (may only read)"))
-    rows += [("Try", _try(plan)), ("Data", str(plan.data_dir)), ("Stop", "Ctrl-C")]
+    rows += [("Try", _try(plan, host)), ("Data", str(plan.data_dir)), ("Stop", "Ctrl-C")]
     title = "Tickbridge demo: invented prices, no network" if plan.demo else "Tickbridge is up"
     width = max(len(name) for name, _ in rows)
     lines = [f"  {name:<{width}}  {text}" for name, text in rows]
@@ -33,9 +33,11 @@ def _broker(plan: Plan, host: str) -> list[tuple[str, str]]:
     ]
 
 
-def _try(plan: Plan) -> str:
+def _try(plan: Plan, host: str) -> str:
+    """Where other machines are let in, a line that works there, too; with TLS it would need the authority's file."""
     topic = Topics(plan.settings.prefix).latest("kucoin", "BTC-USDT")
-    return f"mosquitto_sub -p {plan.ports.mqtt} -u {GUEST} -P {plan.guest} -t {topic} -v"
+    at = f"-h {host} " if host != LOOPBACK and not plan.ports.mqtts else ""
+    return f"mosquitto_sub {at}-p {plan.ports.mqtt} -u {GUEST} -P {plan.guest} -t {topic} -v"
 
 
 def moved(wished: dict[str, int], found: dict[str, int]) -> list[str]:

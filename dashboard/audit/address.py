@@ -73,3 +73,10 @@ def beside(settings: Settings, file: str = FILE) -> Settings | None:
     )
     assert isinstance(broker, Broker)
     return settings.model_copy(update={"broker": broker})
+
+
+def demo_hint(settings: Settings) -> str:
+    """What to add if it is the running demo that is meant: its broker has users of its own. Empty: none runs."""
+    demo = settings.data_dir / "demo"
+    runs = any((demo / file).exists() for file in (FILE, BRIDGE_FILE))
+    return f"for the demo, which has users of its own, add --data-dir {demo}" if runs else ""

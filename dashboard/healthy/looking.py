@@ -8,6 +8,7 @@ from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 
 import aiomqtt
 import msgspec
@@ -90,8 +91,12 @@ async def lets_in(settings: Settings, who: str) -> Finding:
 async def ask_page(settings: Settings) -> dict[str, Any] | str:
     """What `/healthz` says, or why it does not."""
     page = settings.dashboard
+    address = f"{page.scheme}://{_host(page.host)}:{page.port}"
     try:
-        return await asyncio.to_thread(_ask_page, f"{page.scheme}://{_host(page.host)}:{page.port}", page.cert_file)
+        return await asyncio.to_thread(_ask_page, address, page.cert_file)
+    except URLError as error:
+        why = getattr(error.reason, "strerror", None) or error.reason
+        return f"{address} does not answer: {why}"
     except (OSError, ValueError) as error:
         return str(error)
 

@@ -6,11 +6,11 @@ import time
 from collections.abc import Sequence
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from bridge.settings import Settings
 from bridge.topics import Topics
-from dashboard.audit.address import BRIDGE_FILE, FILE, beside
+from dashboard.audit.address import BRIDGE_FILE, FILE, beside, demo_hint
 from dashboard.healthy import verdicts
 from dashboard.healthy.looking import Ear, ask_page, lets_in
 from dashboard.healthy.verdicts import Finding, wrong
@@ -48,20 +48,25 @@ def run(settings: Settings, wish: Wish) -> int:
 async def look(settings: Settings, wish: Wish) -> list[Finding]:
     """Again and again until all is well, or the time is over."""
     ways = _ways(settings, wish)
-    ear = Ear(ways.get("dashboard") or next(iter(ways.values())))
-    listening = asyncio.create_task(ear.run())
+    listener = "dashboard" if "dashboard" in ways else next(iter(ways))
+    ear = Ear(ways[listener])
+    listening: asyncio.Task[None] | None = None
     let_in: dict[str, Finding] = {}
     until_s = time.monotonic() + max(wish.wait_s, HEAR_S)
     try:
         while True:
-            findings = await _once(settings, wish, ear, await _users(ways, let_in))
+            users = await _users(ways, let_in)
+            if listening is None and listener in let_in:
+                listening = asyncio.create_task(ear.run())
+            findings = await _once(settings, wish, ear, users)
             over = time.monotonic() >= until_s or (not wish.wait_s and _hopeless(findings))
             if over or all(finding.ok for finding in findings):
                 return findings
             await asyncio.sleep(LOOK_S)
     finally:
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
+        if listening is not None:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
 
 
 def _ways(settings: Settings, wish: Wish) -> dict[str, Settings]:
@@ -78,6 +83,8 @@ async def _users(ways: dict[str, Settings], let_in: dict[str, Finding]) -> list[
     for part, way in ways.items():
         who = "broker" if len(ways) == 1 else f"{part}'s user"
         finding = let_in.get(part) or await lets_in(way, who)
+        if not finding.ok and part == "broker" and (hint := demo_hint(way)):
+            finding = structs.replace(finding, cure=hint)
         if finding.ok:
             let_in[part] = finding
         found.append(finding)
@@ -87,9 +94,9 @@ async def _users(ways: dict[str, Settings], let_in: dict[str, Finding]) -> list[
 async def _once(settings: Settings, wish: Wish, ear: Ear, found: list[Finding]) -> list[Finding]:
     names = Topics(settings.prefix, settings.shard)
     if ear.problem:
-        found.append(
-            wrong("topics", f"cannot be heard: {ear.problem}", "is health/# and latest/# allowed to this user?")
-        )
+        if all(finding.ok for finding in found):  # who is not let in hears nothing
+            cure = "is health/# and latest/# allowed to this user?"
+            found.append(wrong("topics", f"cannot be heard: {ear.problem}", cure))
     elif "bridge" in wish.parts:
         found.append(verdicts.bridge(ear.heard, names))
         found += verdicts.put_aside(ear.heard.states.get(names.health("bridge"), {}), "bridge")

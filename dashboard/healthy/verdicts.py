@@ -32,7 +32,7 @@ class Finding(Struct, frozen=True, omit_defaults=True):
 
     def line(self) -> str:
         """As a person reads it."""
-        cure = f": {self.cure}" if self.cure else ""
+        cure = f"{' ' if self.told.endswith('?') else ': '}{self.cure}" if self.cure else ""
         return f"{'ok' if self.ok else 'wrong':<6} {self.what:<12} {self.told}{cure}"
 
 
@@ -87,7 +87,8 @@ def exchange(name: str, heard: Heard, names: Topics, *, may_fail: bool) -> Findi
         said = f"{status}: {reason}" if reason else status
         if may_fail:
             return Finding(name, True, f"{said} (which may be)"[:SHOWN])
-        return wrong(name, said, "it is tried again by itself; is there an internet connection?")
+        asked = "" if "?" in reason else "; is there an internet connection?"
+        return wrong(name, said, f"it is tried again by itself{asked}")
     if name not in heard.priced:
         return wrong(name, f"{status}, but no price is published", "see the bridge's log")
     return Finding(name, True, f"{status}, {told.get('symbols', 0)} symbols")

@@ -34,6 +34,14 @@ def test_new_folder_is_made_and_left_empty(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "b").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_folder_where_none_can_be_made_is_refused_with_the_cure() -> None:
+    with pytest.raises(
+        FolderError, match=r"/proc/ticks: no files can be kept there \(.*\): choose another folder with"
+    ):
+        make_writable(Path("/proc/ticks"))
+
+
 def test_folder_under_a_file_is_refused_with_the_cure(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(FolderError, match=r"file/ticks: a file stands where a folder should be: choose another folder"):

@@ -38,12 +38,18 @@ STOP_S = 5.0
 class House:
     """One running `tickbridge VERB` in a folder and on ports of its own."""
 
-    def __init__(self, folder: Path, verb: str = "demo", options: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        verb: str = "demo",
+        options: Sequence[str] = (),
+        program: Sequence[str] = ("-m", "bridge.cli"),
+    ) -> None:
         self.folder = folder / "demo" if verb == "demo" else folder
         self.mqtt, self.websocket, self.page = free_ports(3)
         ports = {"broker.port": self.mqtt, "dashboard.mqtt_websocket_port": self.websocket, "dashboard.port": self.page}
         sets = [part for name, port in ports.items() for part in ("--set", f"{name}={port}")]
-        command = [sys.executable, "-m", "bridge.cli", verb, "--data-dir", str(folder), *sets, *options]
+        command = [sys.executable, *program, verb, "--data-dir", str(folder), *sets, *options]
         self.output = folder.parent / f"{folder.name}-{self.page}.out"
         environment = {**os.environ, "TICKBRIDGE_CONFIG": ""}
         with self.output.open("wb") as output:
@@ -168,6 +174,29 @@ def test_child_that_dies_is_started_again_and_health_tells(start: Callable[..., 
     assert told == 1
 
 
+IMPATIENT = """
+import sys
+from bridge.cli import main
+from bridge.up import lifesign
+lifesign.LOOK_S, lifesign.WATCHDOG_S, lifesign.START_S = 0.5, 6.0, 20.0
+sys.exit(main())
+"""
+
+
+def test_children_that_hang_are_killed_and_started_again_and_health_tells(start: Callable[..., House]) -> None:
+    house = start("demo", (), ("-c", IMPATIENT)).up()
+    stopped = {name: house.until(lambda name=name: house.child(name).get("pid")) for name in ("bridge", "dashboard")}
+    house.hear("latest/kucoin/BTC-USDT")
+    for pid in stopped.values():
+        os.kill(pid, signal.SIGSTOP)
+    for name, pid in stopped.items():
+        house.until(lambda name=name, pid=pid: house.child(name).get("pid") not in (None, pid))
+        assert f"{name} hangs (no sign of life for" in house.told()
+    told = house.until(lambda: house.hear("health/bridge").get("children", {}))
+    assert {name: told[name]["hangs"] for name in stopped} == {"bridge": 1, "dashboard": 1}
+    assert all(gone(pid) for pid in stopped.values())
+
+
 def test_killed_broker_comes_back_and_prices_flow_again(start: Callable[..., House]) -> None:
     house = start().up()
     house.hear("latest/kucoin/BTC-USDT")
@@ -224,7 +253,9 @@ def test_taken_port_is_told_and_another_used(tmp_path: Path, start: Callable[...
 def test_lan_has_users_and_the_guest_may_only_read(start: Callable[..., House]) -> None:
     house = start("demo", ["--lan"]).up()
     guest = house.guest
-    printed = re.search(r"Try +(mosquitto_sub -p \d+ -u guest -P \w+ -t latest/kucoin/BTC-USDT) -v", house.told())
+    printed = re.search(
+        r"Try +(mosquitto_sub (?:-h [\d.]+ )?-p \d+ -u guest -P \w+ -t latest/kucoin/BTC-USDT) -v", house.told()
+    )
     assert printed
     line = [*printed[1].split(), "-C", "1", "-W", "20"]
     assert json.loads(subprocess.run(line, capture_output=True, timeout=25, check=True).stdout)["stale"] is False

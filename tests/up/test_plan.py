@@ -73,3 +73,9 @@ def test_where_the_network_can_encrypt_it_is_offered_nothing_in_the_clear(tmp_pa
     encrypted = ["listener 9001 0.0.0.0", "listener 8883 0.0.0.0"]
     clear = ["listener 1883 0.0.0.0", "listener 9001 0.0.0.0"]
     assert listeners == (["listener 1883 127.0.0.1", *encrypted] if with_tls else clear)
+
+
+def test_the_line_to_try_works_on_the_machines_that_are_let_in() -> None:
+    assert "mosquitto_sub -h 192.168.1.7 -p 1883 -u guest" in welcome(plan(lan=True), "192.168.1.7")
+    assert "mosquitto_sub -p 1883 -u guest" in welcome(plan(), None)
+    assert "mosquitto_sub -p 1883 -u guest" in welcome(plan(lan=True, mqtts=8883), "192.168.1.7"), "encrypted elsewhere"

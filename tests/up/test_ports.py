@@ -3,7 +3,7 @@
 import socket
 
 from bridge.up.plan import LOOPBACK
-from bridge.up.ports import choose, is_free, lan_address
+from bridge.up.ports import choose, is_free
 from bridge.up.welcome import moved
 
 
@@ -29,8 +29,3 @@ def test_no_port_is_chosen_twice() -> None:
 def test_only_moved_ports_are_told() -> None:
     told = moved({"MQTT": 1883, "page": 8000, "websockets": 0}, {"MQTT": 1884, "page": 8000, "websockets": 40123})
     assert told == ["port 1883 (MQTT) is taken by another program: 1884 is used"]
-
-
-def test_lan_address_is_none_or_no_loopback() -> None:
-    address = lan_address()
-    assert address is None or not address.startswith("127.")

@@ -67,6 +67,12 @@ def test_a_feed_that_is_down_and_says_so_may_be_let_pass() -> None:
     assert not of_kucoin(down, live=False, may_fail=True).ok, "silence is no truthful word"
 
 
+def test_a_reason_that_asks_already_is_not_asked_again() -> None:
+    reason = "x cannot be looked up: is there an internet connection?"
+    told = of_kucoin({"status": "reconnecting", "reason": reason}).line()
+    assert told == f"wrong  kucoin       reconnecting: {reason} it is tried again by itself"
+
+
 @pytest.mark.parametrize(
     ("told", "well"),
     [
