@@ -288,6 +288,8 @@ class Bridge:
         if change.step_ns:
             for venue in self.venues:
                 venue.feed.lags_ns.clear()  # of the wrong clock
+                if self.streams.run is None:
+                    venue.clock_moved(change.step_ns)
         if change.kind in ("synchronised", "believed"):
             await self._begin_run()
             self._tell_unclocked()

@@ -104,6 +104,11 @@ class Connection:
         if added:
             self._subscribe(added)
 
+    def clock_moved(self, step_ns: int) -> None:
+        """The clock was wrong by so much."""
+        self._since_ns += step_ns
+        self.data_wall_ns += step_ns
+
     def give_up(self, lost: FeedLost) -> None:
         """End the line from outside."""
         self._end = self._end or lost

@@ -435,6 +435,14 @@ class Feed:
             self._refresh(series)
             self.latest.touch(series.slot)
 
+    def clock_moved(self, step_ns: int) -> None:
+        """The clock was wrong by so much: the newest ticks get the times that they came at."""
+        self.last_tick_ns = self.last_tick_ns and self.last_tick_ns + step_ns
+        for series in self.series.values():
+            if series.last is not None:
+                series.body_ns += step_ns
+                series.body = topics.tick_body(series.last, series.body_ns)
+
     def tend(self, now_ns: int, mono_ns: int) -> None:
         """Once a second: repeats, the errors' summary."""
         for conflation in (self.latest, self.forming, self.stats):

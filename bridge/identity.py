@@ -23,7 +23,7 @@ class Identity:
         self._streams = streams
         self._clock = clock
         self._figures = figures
-        self._since_ns = clock.now_ns()
+        self._since_mono_ns = clock.monotonic_ns()
 
     @property
     def run(self) -> int | None:
@@ -36,7 +36,7 @@ class Identity:
             "run": self.run,
             "connection": connection,
             "version": __version__,
-            "since_ns": self._since_ns,
+            "since_ns": self._since_mono_ns + self._clock.offset_ns,
         }
         if status == "offline":
             return topics.state(fields)

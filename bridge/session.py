@@ -101,6 +101,13 @@ class Session:
         if self._connection is not None:
             self._connection.give_up(FeedLost(f"the bridge stood still for {seconds:.0f} s", cause="stalled"))
 
+    def clock_moved(self, step_ns: int) -> None:
+        """The clock was wrong by so much: what it said is corrected."""
+        self.status.since_ns += step_ns
+        self._data_ns = self._data_ns and self._data_ns + step_ns
+        if self._connection is not None:
+            self._connection.clock_moved(step_ns)
+
     def tend(self) -> None:
         """Once a second: quiet or not, and what candles the clock closes."""
         connection = self._connection

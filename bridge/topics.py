@@ -336,10 +336,11 @@ def stats(told: Stats, *, synced: bool = True) -> bytes:
     return plain(_unclocked(body, synced))
 
 
-def catalogue(instruments: Sequence[Instrument], time_ns: int) -> bytes:
-    """`catalogue/`: the instruments in use, with their steps as numbers."""
+def catalogue(instruments: Sequence[Instrument], time_ns: int | None) -> bytes:
+    """`catalogue/`: the instruments in use, with their steps as numbers. None: the clock is not synchronised."""
     rows = ",".join(_instrument(one) for one in instruments)
-    return f'{{"time_ns":{time_ns},"instruments":[{rows}]}}'.encode()
+    time = '"clock":"unsynced"' if time_ns is None else f'"time_ns":{time_ns}'
+    return f'{{{time},"instruments":[{rows}]}}'.encode()
 
 
 def state(fields: Mapping[str, Any]) -> bytes:

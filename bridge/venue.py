@@ -127,6 +127,12 @@ class Venue:
             self._start(Plan(f"{self.kind.name}/{len(self.sessions) + 1}", tuple(symbols), channels))
         self._tell_catalogue(self.catalogue)
 
+    def clock_moved(self, step_ns: int) -> None:
+        """The clock was wrong by so much, and no stream had begun: times that are still to be told are corrected."""
+        self.feed.clock_moved(step_ns)
+        for session in self.sessions:
+            session.clock_moved(step_ns)
+
     # --- time passes --------------------------------------------------------------------------------
     def tend(self) -> None:
         """Once a second."""
@@ -270,8 +276,13 @@ class Venue:
         if self.settings.whole_market:
             in_use = set(catalogue.by_symbol)
         listed = [one for symbol, one in sorted(catalogue.by_symbol.items()) if symbol in in_use]
-        payload = topics.catalogue(listed, self._shared.clock.now_ns())
-        self._shared.put(State(self._shared.names.catalogue(self.kind.name), lambda now_ns: payload, qos=1))
+        clock = self._shared.clock
+        mono_ns = clock.monotonic_ns()
+
+        def render(now_ns: int) -> bytes:
+            return topics.catalogue(listed, mono_ns + clock.offset_ns if clock.synced else None)
+
+        self._shared.put(State(self._shared.names.catalogue(self.kind.name), render, qos=1))
 
     def _tell_health(self, mono: int) -> None:
         """On every change, and again at a third of its expiry."""

@@ -50,7 +50,7 @@ async def bridged(tmp_path: Path, system: System, monkeypatch: pytest.MonkeyPatc
     """A whole bridge on this system; what is heard of it."""
     clock = partial(Clock, wall_ns=system.wall_ns, synchronised=lambda: system.synced)
     monkeypatch.setattr("bridge.bridge.Clock", clock)
-    filters = ("prices/#", "latest/#", "gaps/#", "errors/#", "health/#")
+    filters = ("prices/#", "latest/#", "gaps/#", "errors/#", "health/#", "catalogue/#")
     async with Simulator(seed=5, rate=60, invented=0) as sim:
         with Broker(tmp_path / "broker") as broker:
             env = environment(broker, tmp_path / "data", sim, FEED__FIRST_CANDLES_H=0)
@@ -106,6 +106,11 @@ async def _through(system: System, heard: Subscriber) -> None:
     gap = heard.told("gaps/kucoin")[-1]
     assert 0 < gap["to_ns"] - gap["from_ns"] < 60 * S
     assert any("is synchronised; adopted" in one["reason"] for one in heard.told("errors/bridge"))
+    for topic in LATEST, "health/bridge", "health/kucoin", "catalogue/kucoin":
+        await heard.until(lambda topic=topic: "clock" not in heard.told(topic)[-1])  # type: ignore[misc]
+        told = heard.told(topic)[-1]
+        times = {told.get(name, set_ns) for name in ("time_ns", "since_ns", "last_tick_ns")}
+        assert all(abs(time_ns - set_ns) < 60 * S for time_ns in times), told
 
     system.wrong_ns = 0
     await heard.until(lambda: heard.told(PRICE)[-1]["run"] > first["run"])

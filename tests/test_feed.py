@@ -144,6 +144,17 @@ def test_without_a_run_only_states_flow() -> None:
     assert json.loads(bench.states[0].render(NOW) or b"")["clock"] == "unsynced"
 
 
+def test_a_price_that_came_under_a_wrong_clock_has_its_right_time_and_age_when_that_is_corrected() -> None:
+    bench = Bench(run=None)
+    bench.feed.deliver([TICK], 0)
+    bench.feed.synced = lambda: True
+    bench.feed.clock_moved(365 * 86_400 * S)
+    bench.feed.flush(0)
+    right_ns = NOW + 365 * 86_400 * S
+    told = json.loads(bench.states[0].render(right_ns + 2 * S) or b"")
+    assert (told["time_ns"], told["age_ms"], bench.feed.last_tick_ns) == (right_ns, 2000, right_ns)
+
+
 def test_a_new_run_counts_anew_and_stands_at_its_own_time() -> None:
     bench = Bench()
     bench.feed.deliver([TICK], 0)

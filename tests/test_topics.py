@@ -84,6 +84,7 @@ def test_trouble_is_json_without_absent_fields() -> None:
 def test_the_catalogue_keeps_the_steps_digits() -> None:
     one = Instrument("BTC-USDT", "BTC", "USDT", "BTCUSDT", "0.00000100", None)
     assert b'"price_step":0.00000100,"status":"trading"' in topics.catalogue([one], 5)
+    assert topics.catalogue([], None) == b'{"clock":"unsynced","instruments":[]}'
 
 
 @pytest.mark.parametrize(
