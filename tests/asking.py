@@ -11,10 +11,11 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from bridge.coverage import Coverage
+from bridge.entries import Entry
 from bridge.fills import Backfills
 from bridge.gaps import Gaps
 from bridge.ledger import Published, Query, Run, Tally
-from bridge.outbox import Entry, Outbox
+from bridge.outbox import Outbox
 from bridge.requests import Desk, Requests
 from bridge.requests.wanted import read
 from bridge.settings import Broker as BrokerSettings

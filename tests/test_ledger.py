@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from bridge.entries import Entry
 from bridge.errors import StoreError
 from bridge.gaps import Gaps, Stopped
 from bridge.ledger import Job, Ledger, Published, Query, Tally, next_run
 from bridge.ledger.store import INTERRUPTED
-from bridge.outbox import Entry, Outbox
+from bridge.outbox import Outbox
 from bridge.streams import Streams
 from bridge.topics import Topics
 

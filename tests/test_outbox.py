@@ -8,15 +8,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from bridge.dropped import MAX_RANGES, Dropped, Ranges
-from bridge.outbox import ENTRY_BYTES, Entry, Outbox
+from bridge.entries import ENTRY_BYTES, Entry
+from bridge.outbox import Outbox
 
 RUN = 1_743_147_000_123
 SECOND = 1_000_000_000
 PAYLOAD = b"x" * 100
 
 
-def filled(count: int, *, limit: int = 1_000_000, keep_s: float = 90.0, topic: str = "prices/x/A-B") -> Outbox:
-    outbox = Outbox(limit, keep_s)
+def filled(
+    count: int, *, limit: int = 1_000_000, keep_s: float = 90.0, topic: str = "prices/x/A-B", block: int = 256
+) -> Outbox:
+    outbox = Outbox(limit, keep_s, block)
     for n in range(1, count + 1):
         outbox.append(topic, PAYLOAD, RUN, n, n)
     return outbox
@@ -194,6 +197,95 @@ def test_a_full_log_tells_how_far_back_it_can_send_again() -> None:
     assert outbox.cramped_s(200 * SECOND) == pytest.approx(100, abs=4)
 
 
+def packed(count: int, acknowledged: int) -> Outbox:
+    """In blocks of four, as far as it is acknowledged."""
+    outbox = filled(count, block=4)
+    outbox.take(count)
+    outbox.acknowledge(acknowledged, SECOND)
+    outbox.pack(1000)
+    return outbox
+
+
+def test_packing_changes_nothing_but_the_room() -> None:
+    outbox = packed(10, 9)
+    assert (len(outbox), outbox.forgotten, outbox.acknowledged, outbox.end) == (10, 0, 9, 10)
+    assert outbox.unacknowledged_bytes == len(PAYLOAD) + ENTRY_BYTES
+    assert numbers(outbox.waiting()) == [10]
+    assert outbox.reach_s(SECOND) == 0.999999999
+
+
+def test_packed_messages_take_a_third_of_the_room() -> None:
+    outbox = filled(1024)
+    before = outbox.bytes
+    outbox.take(1024)
+    outbox.acknowledge(1024, SECOND)
+    outbox.pack(1024)
+    assert outbox.bytes < before / 3
+
+
+def test_only_what_is_acknowledged_is_packed_and_not_more_than_asked() -> None:
+    outbox = filled(1024)
+    outbox.take(1024)
+    before = outbox.bytes
+    outbox.pack(1024)
+    assert outbox.bytes == before
+    outbox.acknowledge(1024, SECOND)
+    outbox.pack(256)
+    once = outbox.bytes
+    outbox.pack(256)
+    assert outbox.bytes < once < before
+
+
+def test_a_rewind_into_packed_messages_sends_them_as_they_were() -> None:
+    outbox = packed(10, 10)
+    outbox.rewind(5)
+    batch = outbox.take(20)
+    assert [entry[:5] for entry in batch] == [("prices/x/A-B", PAYLOAD, RUN, n, n) for n in range(6, 11)]
+    assert all(again(batch))
+    outbox.acknowledge(5, SECOND)
+    assert (outbox.acknowledged, outbox.unacknowledged_bytes, outbox.drops()) == (10, 0, [])
+
+
+def test_packed_messages_are_found_by_number() -> None:
+    outbox = packed(10, 9)
+    assert numbers(outbox.find("prices/x/A-B", RUN, 3, 10)) == list(range(3, 11))
+    assert outbox.find("prices/x/C-D", RUN, 3, 10) == []
+
+
+def test_a_parked_message_stays_so_when_it_is_packed_and_unpacked() -> None:
+    outbox = filled(8, block=4)
+    assert outbox.park(outbox.take(8)[1])
+    outbox.acknowledge(7, SECOND)
+    outbox.pack(8)
+    outbox.rewind(None)
+    assert numbers(outbox.take(20)) == [1, 3, 4, 5, 6, 7, 8]
+    outbox.acknowledge(7, SECOND)
+    outbox.pack(8)
+    outbox.forget(200 * SECOND)
+    assert (len(outbox), outbox.bytes, outbox.unacknowledged_bytes) == (0, 0, 0)
+
+
+def test_packed_messages_are_forgotten_by_whole_blocks() -> None:
+    outbox = filled(12, block=4)
+    outbox.take(12)
+    outbox.acknowledge(6, SECOND)
+    outbox.acknowledge(6, 50 * SECOND)
+    outbox.pack(12)
+    outbox.forget(100 * SECOND)
+    assert (outbox.forgotten, len(outbox)) == (4, 8)
+    outbox.forget(200 * SECOND)
+    assert (outbox.forgotten, outbox.bytes) == (12, 0)
+
+
+def test_fills_wait_until_what_they_brought_is_packed() -> None:
+    outbox = filled(20_000, limit=64 << 20)
+    outbox.take(20_000)
+    outbox.acknowledge(20_000, SECOND)
+    assert not outbox.room_for_fill()
+    outbox.pack(20_000)
+    assert outbox.room_for_fill()
+
+
 def test_ranges_are_bounded_and_rather_claim_too_much() -> None:
     ranges = Ranges()
     for n in range(1, 4 * MAX_RANGES, 2):
@@ -220,7 +312,7 @@ class Line(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.outbox = Outbox(20_000, 5.0)
+        self.outbox = Outbox(20_000, 5.0, block=4)
         self.n = {"a": 0, "b": 0}
         self.now = 0
         self.flight: list[Entry] = []
@@ -280,6 +372,10 @@ class Line(RuleBasedStateMachine):
     def wait(self, seconds: int) -> None:
         self.now += seconds * SECOND
         self.outbox.forget(self.now)
+
+    @rule(most=st.integers(0, 60))
+    def pack(self, most: int) -> None:
+        self.outbox.pack(most)
 
     @rule()
     def fetch_drops(self) -> None:

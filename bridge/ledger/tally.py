@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 from msgspec import structs
 
+from bridge.entries import Entry
 from bridge.ledger.rows import Published, Query
 from bridge.lost import Mark
-from bridge.outbox import Entry
 from bridge.streams import Stream
 from bridge.topics import Topics
 

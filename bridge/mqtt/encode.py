@@ -6,7 +6,7 @@ topic's packets share is made once per connection.
 
 from collections.abc import Sequence
 
-from bridge.outbox import Entry
+from bridge.entries import Entry
 from bridge.topics import CONTENT_TYPE
 
 RESENT = ("resent", "1")

@@ -5,11 +5,11 @@ After the greeting: rewind, then states, the birth behind them, then streams; su
 
 import msgspec
 
+from bridge.entries import Entry
 from bridge.mqtt.parts import Marker, OwnHealth, Parts
 from bridge.mqtt.protocol import Line
 from bridge.mqtt.suspects import Key
 from bridge.mqtt.told import Acked, Event, Pong, Rejected, StateAcked, Told
-from bridge.outbox import Entry
 from bridge.topics import State
 
 BIRTH_EXPIRY_S = 30

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import mqtt5
 
+from bridge.entries import Entry
 from bridge.errors import BrokerLost
 from bridge.mqtt.acks import Acks
 from bridge.mqtt.encode import MAX_REMAINING, Encoder
@@ -25,7 +26,6 @@ from bridge.mqtt.told import (
     Told,
     words,
 )
-from bridge.outbox import Entry
 from bridge.topics import CONTENT_TYPE
 
 STATE_IDS = 256

@@ -7,12 +7,12 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from bridge import topics
+from bridge.entries import Entry
 from bridge.fills import Backfill, Backfills, Unwilling
 from bridge.gap_book import Kind
 from bridge.gaps import Gaps, Loss
 from bridge.ledger import Published, Query, Run, Tally
 from bridge.lost import Lost, LostRanges, Mark
-from bridge.outbox import Entry
 from bridge.requests.wanted import (
     BackfillWanted,
     BadRequest,

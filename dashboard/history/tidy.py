@@ -11,7 +11,8 @@ from dashboard.history.writer import Writer
 
 FOLD_ROWS = {"prices": 100_000, "trades": 100_000, "candles": 50_000, "bars": 50_000, "gaps": 10_000, "errors": 10_000}
 """How many committed rows of a kind are held in memory at most before they are folded."""
-FOLD_BYTES = 48 * 1024 * 1024
+FOLD_BYTES = 12 * 1024 * 1024
+"""What all kinds may take there: the largest is folded beyond, so that memory does not grow with the pace."""
 FOLD_AGE_S = 24 * 3600.0
 MERGED = ("candles", "bars")
 """Kinds of which long spans are asked: their small segments are merged."""
@@ -41,8 +42,9 @@ class Tidy:
         for kind in KINDS:
             if self._due(kind, now_s):
                 self._fold(kind)
-                if kind in MERGED and self._writer.merge(kind, FAN):
-                    log.info("history: merged the segments of %s", kind)
+        sizes = {kind: memory.bytes for kind, memory in self._committed.sizes()}
+        if sum(sizes.values()) >= FOLD_BYTES:
+            self._fold(max(sizes, key=sizes.__getitem__))
         if now_s >= self._next_prune_s:
             self._next_prune_s = now_s + PRUNE_EVERY_S
             self._prune(now_ns)
@@ -53,7 +55,7 @@ class Tidy:
             self._since.pop(kind, None)
             return False
         since_s = self._since.setdefault(kind, now_s)
-        return memory.rows >= FOLD_ROWS[kind] or memory.bytes >= FOLD_BYTES or now_s - since_s >= FOLD_AGE_S
+        return memory.rows >= FOLD_ROWS[kind] or now_s - since_s >= FOLD_AGE_S
 
     def _fold(self, kind: str) -> None:
         """Bars that form now go along with the prices they are built of: a restart finds only the journal's."""
@@ -71,6 +73,8 @@ class Tidy:
         self._committed.folded(kind)
         self._since.pop(kind, None)
         self.folds += 1
+        if kind in MERGED and self._writer.merge(kind, FAN):
+            log.info("history: merged the segments of %s", kind)
 
     def _prune(self, now_ns: int) -> None:
         for kind, days in self._days.items():

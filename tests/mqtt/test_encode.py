@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.entries import Entry
 from bridge.mqtt.encode import RESENT, Encoder
-from bridge.outbox import Entry
 from bridge.topics import CONTENT_TYPE
 
 

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.entries import Entry
 from bridge.errors import BrokerLost
 from bridge.mqtt.protocol import ACK_WAIT_NS, MAX_INCOMING, Line
 from bridge.mqtt.told import Acked, Connected, Ended, Event, Login, Pong, Rejected, StateAcked, Subscribed, Told
-from bridge.outbox import Entry
 
 SECOND = 1_000_000_000
 LOGIN = Login("me", "user", "secret", "health/bridge", b'{"status":"offline"}')

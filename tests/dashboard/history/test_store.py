@@ -61,6 +61,25 @@ async def test_rows_survive_restarts_as_journal_and_as_segment(open_store: Open)
     assert await prices(open_store()) == payloads
 
 
+async def test_rows_of_all_kinds_share_their_room_in_memory_and_the_largest_are_folded_beyond(
+    open_store: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tidy, "FOLD_BYTES", 4000)
+    store = open_store()
+    store.append(CANDLES, candle(NOON, ("1", "1", "1", "1"), 1))
+    payloads = put_ticks(store, range(1, 10))
+    await store.commit()
+    await store.tidy()
+    assert store.status()["segments"] == {}
+    payloads += put_ticks(store, range(10, 30))
+    await store.commit()
+    await store.tidy()
+    status = store.status()
+    assert status["segments"].keys() == {"prices"}
+    assert status["journal"]["candles"] == 1
+    assert await prices(store) == payloads
+
+
 @pytest.mark.usefixtures("fold_at_10")
 async def test_a_repeat_is_known_by_topic_run_and_number_even_after_a_fold_and_a_restart(open_store: Open) -> None:
     store = open_store()
