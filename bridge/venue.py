@@ -215,7 +215,7 @@ class Venue:
             if plans:
                 return plans
             reason = "none of the wanted symbols is in the exchange's catalogue"
-            self._starting = LineStatus("refused", reason, self._shared.clock.now_ns())
+            self._not_yet("refused", reason)
             await self._sleep(CATALOGUE_AGAIN_S)
 
     async def _catalogue(self, rest: Rest) -> Catalogue:
@@ -234,7 +234,7 @@ class Venue:
                     delay_s = max(delay_s, problem.retry_after_s or 0.0)
                 status = "refused" if isinstance(problem, FeedRefused) else "reconnecting"
                 reason = f"no catalogue: {problem}"
-                self._starting = LineStatus(status, reason, self._shared.clock.now_ns())
+                self._not_yet(status, reason)
                 if reason != told:
                     log.warning("%s: %s; it is tried again until it works", self.kind.name, reason)
                 told = reason
@@ -243,6 +243,12 @@ class Venue:
             for one in refused[: topics.LISTED]:
                 log.info("%s: an instrument cannot be used: %s", self.kind.name, one.reason)
             return catalogue
+
+    def _not_yet(self, status: str, reason: str) -> None:
+        """Why nothing has begun; `since_ns` stays while only the tries go on."""
+        goes_on = status == self._starting.status
+        since_ns = self._starting.since_ns if goes_on else self._shared.clock.now_ns()
+        self._starting = LineStatus(status, reason, since_ns)
 
     async def _sleep(self, seconds: float) -> None:
         """Wait before the next try, which is promised."""

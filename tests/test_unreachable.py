@@ -2,6 +2,8 @@
 
 import socket
 import ssl
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,8 @@ from bridge.exchanges.kucoin import KuCoin
 from bridge.line import Line, open_line
 from bridge.rest import Rest
 from bridge.unreachable import words
-from tests.broker import free_ports
+from tests.broker import Broker, free_ports
+from tests.running import Subscriber, environment, subscribed, tickbridge
 
 URL = "https://api.example.com:443/bullet?x=1"
 
@@ -59,3 +62,21 @@ async def test_a_line_that_finds_nobody_says_so_plainly() -> None:
     line = Line(lambda frame: None, lambda: None, 1000)
     with pytest.raises(FeedLost, match=r"^127\.0\.0\.1 refuses the connection$"):
         await open_line(f"ws://127.0.0.1:{port}/", line, 5.0, 1000)
+
+
+@pytest.mark.real
+async def test_health_tells_since_when_an_exchange_is_away_and_not_since_the_last_try(
+    broker: Broker, tmp_path: Path
+) -> None:
+    (port,) = free_ports(1)
+    nobody = {"EXCHANGES__KUCOIN__REST_HOST": f"http://127.0.0.1:{port}", "EXCHANGES__BINANCE__ENABLED": False}
+    env = environment(broker, tmp_path / "data", **nobody, FEED__BACKOFF_MOST_S=1, CLOCK__SYNC="trust")
+    async with subscribed(broker, ("health/kucoin",)) as heard:
+        with tickbridge("run", tmp_path, env):
+            await heard.until(lambda: len(away(heard)) >= 2)
+    first, second = away(heard)[:2]
+    assert second["since_ns"] == first["since_ns"] < first["time_ns"] < second["time_ns"]
+
+
+def away(heard: Subscriber) -> list[dict[str, Any]]:
+    return [told for told in heard.told("health/kucoin") if told["status"] == "reconnecting"]

@@ -60,6 +60,11 @@ export function ageMs(receipt, nowMs) {
   return receipt.ageMs + silenceMs(receipt, nowMs);
 }
 
+/** What its age is at least, ms: without the time it spent at the broker, whose countdown may be wrong. */
+export function leastMs(receipt, nowMs) {
+  return receipt.ageMs + Math.max(0, nowMs - receipt.atMs);
+}
+
 /** Time since the message was sent, ms: the heartbeat rule's measure. */
 export function silenceMs(receipt, nowMs) {
   return receipt.spentMs + Math.max(0, nowMs - receipt.atMs);

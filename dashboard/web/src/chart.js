@@ -222,7 +222,7 @@ function look(colour) {
     layout: { background: { type: ColorType.Solid, color: colour("card") }, textColor: text, fontFamily: colour("font") },
     grid: { vertLines: { color: line }, horzLines: { color: line } },
     crosshair: { mode: CrosshairMode.Normal, vertLine: crosshair, horzLine: crosshair },
-    rightPriceScale: { borderVisible: false },
+    rightPriceScale: { borderVisible: false, entireTextOnly: true },
     timeScale: { borderVisible: false, timeVisible: true, secondsVisible: false },
   };
 }

@@ -34,7 +34,7 @@ export class Detail {
     this.#under = [candle, gap];
     const text = (value) => value.toFixed(this.#places);
     const told = candle?.close === undefined ? "" : ["open", "high", "low", "close"]
-      .map((name) => `${name[0].toUpperCase()} ${text(candle[name])}`)
+      .map((name) => `${name[0].toUpperCase()}\u00a0${text(candle[name])}`)
       .join("  ");
     say(byId("legend"), [this.#interval, told, gap?.words].filter(Boolean).join("  ·  "));
   }

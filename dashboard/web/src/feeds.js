@@ -32,7 +32,7 @@ export class Feeds {
     this.#heard.set(name, { name, of: place.exchange, told, receipt: receipt(message, this.#givenS, atMs), wall: message.retain ? null : new Date() });
   }
 
-  /** Feeds by name, the bridge last. @returns {{name: string, of: string, status: string, reason: string, told: object}[]} */
+  /** Feeds by name, the bridge last. @returns {{name: string, of: string, status: string, reason: string, forMs: number | null, told: object}[]} */
   list(nowMs) {
     const shown = [...this.#heard.values()].map((feed) => shownNow(feed, nowMs));
     return shown.sort((a, b) => (a.of === "bridge") - (b.of === "bridge") || (a.name < b.name ? -1 : 1));
@@ -59,12 +59,20 @@ export class Feeds {
 
   /**
    * Why no price of any feed is to be believed, or null: every bridge is offline, stopped or silent.
-   * @returns {{status: string, since: Date | null} | null} `since`: when that was heard, null: before this page listened
+   * @returns {{status: string, since: Date | null, forMs: number | null} | null} `since`: when that was heard, null: before
+   *   this page listened
    */
   bridgeAway(nowMs) {
     const bridges = this.list(nowMs).filter((feed) => feed.of === "bridge");
     if (bridges.length === 0 || bridges.some((bridge) => bridge.status === "online")) return null;
-    return { status: bridges[0].status, since: bridges[0].since };
+    const { status, since, forMs } = bridges[0];
+    return { status, since, forMs };
+  }
+
+  /** What is wrong with each exchange that is not well, in one word. @returns {Map<string, string>} */
+  troubles(nowMs) {
+    const feeds = this.list(nowMs).filter((feed) => feed.of !== "bridge" && !WELL.has(feed.status));
+    return new Map(feeds.map((feed) => [feed.of, feed.status]));
   }
 }
 
@@ -72,8 +80,17 @@ function shownNow({ name, of, told, receipt: got, wall }, nowMs) {
   const silence = silenceMs(got, nowMs);
   const silent = silence > HEARTBEAT_MS && !FINAL.has(told.status);
   return {
-    name, of, told, since: wall,
+    name, of, told, since: wall, forMs: silent ? silence : lasted(told, silence),
     status: silent ? "silent" : String(told.status ?? "unknown"),
     reason: silent ? "no word from it" : String(told.reason ?? ""),
   };
+}
+
+/**
+ * How long it has been so, ms, or null: by the bridge's own clock up to when it said so, by ours from then on, so that
+ * no clock is held against another. A will (offline) has no time, nor has a bridge whose clock is not synchronised.
+ */
+function lasted({ since_ns: since, time_ns: time, status }, silence) {
+  if (!Number.isFinite(since) || !Number.isFinite(time) || status === "offline") return null;
+  return Math.max(0, (time - since) / 1e6) + silence;
 }

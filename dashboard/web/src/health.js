@@ -1,6 +1,7 @@
 /** Draws the feeds' own words: one card for each feed, the bridge last. A count of open gaps opens their list. */
 
 import { byId, element, mark, say } from "./dom.js";
+import { lasting } from "./silence.js";
 
 const FIGURES = [
   ["Symbols", (told) => told.symbols],
@@ -26,8 +27,8 @@ export class HealthView {
     });
   }
 
-  /** @param {{name: string, status: string, reason: string, told: object}[]} feeds from Feeds.list() */
-  draw(feeds) {
+  /** @param {object[]} feeds from Feeds.list() @param {string} without what to say where no exchange tells its health */
+  draw(feeds, without) {
     const names = new Set(feeds.map((feed) => feed.name));
     for (const [name, card] of this.#cards) {
       if (names.has(name)) continue;
@@ -35,7 +36,8 @@ export class HealthView {
       this.#cards.delete(name);
     }
     feeds.forEach((feed, index) => this.#show(feed, index));
-    byId("no-feeds").hidden = feeds.length > 0;
+    byId("no-feeds").hidden = feeds.some((feed) => feed.of !== "bridge");
+    say(byId("no-feeds"), without);
   }
 
   #show(feed, index) {
@@ -43,7 +45,7 @@ export class HealthView {
     if (card === undefined) this.#cards.set(feed.name, (card = makeCard()));
     if (this.#list.children[index] !== card.item) this.#list.insertBefore(card.item, this.#list.children[index] ?? null);
     say(card.name, feed.name);
-    say(card.status, feed.status);
+    say(card.status, tone(feed.status) === "good" ? feed.status : `${feed.status}${lasting(feed.forMs)}`);
     mark(card.item, "class", `feed ${tone(feed.status)}`);
     say(card.reason, feed.reason);
     card.figures.forEach(({ box, value }, which) => {

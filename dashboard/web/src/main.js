@@ -82,8 +82,8 @@ class Application {
   #tend() {
     this.page.tend();
     this.watch.tend(this.page.now());
-    this.detail.interval(this.symbol.interval);
     this.#openWished();
+    if (this.screen.chosen !== null) this.detail.interval(this.symbol.interval);
     const row = this.page.prices.rows.get(this.screen.chosen);
     if (row?.price && row.receipt && !this.page.isAway) this.symbol.hearPrice(row.price, row.timeS);
     this.screen.slowly();

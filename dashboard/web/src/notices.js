@@ -5,18 +5,19 @@ import { bytes, clock } from "./format.js";
 const OLD = "prices below are old";
 
 /**
- * @param {{link: object, bridge: object | null, demo: boolean, whole: object | null, refused: number, wayIn: string | null}} facts
+ * @param {{link: object, bridge: object | null, demo: boolean, whole: object | null, priced: boolean, refused: number, wayIn: string | null}} facts
  *   `link`: the broker's {connected, since, reason, ever}; `bridge`: Feeds.bridgeAway(); `wayIn`: the log-in, when ours has ended
  * @returns {{kind: "bad" | "warn" | "demo" | "quiet", text: string, link?: {to: string, text: string}}[]}
  */
-export function notices({ link, bridge, demo, whole, refused, wayIn = null }) {
+export function notices({ link, bridge, demo, whole, priced, refused, wayIn = null }) {
   const all = [];
   if (!link.connected) all.push({ kind: "bad", text: brokerAway(link) });
   else if (bridge !== null) all.push({ kind: "bad", text: bridgeAway(bridge) });
   if (wayIn !== null) all.push({ kind: "warn", text: loggedOut(link), link: { to: wayIn, text: "Log in" } });
   if (demo) all.push({ kind: "demo", text: "Demo: simulated prices" });
   if (refused > 0) all.push({ kind: "quiet", text: `${refused} updates of further symbols are not shown: the table is full` });
-  if (whole && whole.on === false) all.push({ kind: "quiet", text: wholeMarket(whole) });
+  const cost = whole?.on === false && !demo && priced ? Number(whole.bytes_a_day) : NaN; // else there is nothing to choose
+  if (cost > 0) all.push({ kind: "quiet", text: wholeMarket(cost) });
   return all;
 }
 
@@ -42,8 +43,6 @@ function bridgeAway({ status, since }) {
   return `Bridge ${status}, ${since ? `heard at ${clock(since)}` : "since before this page was opened"} – ${OLD}`;
 }
 
-function wholeMarket(whole) {
-  const cost = Number(whole.bytes_a_day);
-  const told = Number.isFinite(cost) && cost > 0 ? ` would take about ${bytes(cost)} a day` : " is one setting away";
-  return `This is the watchlist. The whole market${told}; the setting is whole_market.`;
+function wholeMarket(cost) {
+  return `This is the watchlist. The whole market would take about ${bytes(cost)} a day; the setting is whole_market.`;
 }

@@ -19,6 +19,8 @@ export class Page {
   #on;
   #open = null;
   #away = null;
+  #troubles = new Map();
+  #linkedAt = 0;
   unreadable = 0;
   steps = new Steps();
   /** @type {Map<string, number>} where each symbol stands in the watchlist */ places;
@@ -52,6 +54,7 @@ export class Page {
       this.broker.renew("the computer slept");
     }
     this.broker.tend();
+    this.#troubles = this.feeds.troubles(this.now());
     this.#away = awayWords(this.broker.link, this.feeds.bridgeAway(this.now()));
   }
 
@@ -75,11 +78,19 @@ export class Page {
 
   /** @param {import("./prices.js").Row} row */
   verdict(row) {
-    return judge(row, this.prices.isLive(row.exchange), { away: this.#away }, this.now());
+    const world = { away: this.#away, trouble: this.#troubles.get(row.exchange) ?? null };
+    return judge(row, this.prices.isLive(row.exchange), world, this.now());
   }
 
   get isAway() {
     return this.#away !== null;
+  }
+
+  /** What is known of why there are prices, or none. */
+  heard() {
+    const now = this.now();
+    const { link } = this.broker;
+    return { link, away: this.feeds.bridgeAway(now), feeds: this.feeds.list(now), heardMs: now - this.#linkedAt };
   }
 
   /** What must be said above the prices. @param {string | null} wayIn the log-in, when ours has ended */
@@ -87,11 +98,12 @@ export class Page {
     const { demo, whole_market: whole } = this.#connect;
     const bridge = this.feeds.bridgeAway(this.now());
     const facts = { link: this.broker.link, bridge, demo: demo === true, whole: whole ?? null };
-    return notices({ ...facts, refused: this.prices.refused, wayIn });
+    return notices({ ...facts, priced: this.prices.isPriced, refused: this.prices.refused, wayIn });
   }
 
   #linked(link) {
     if (link.connected) {
+      this.#linkedAt = this.now();
       this.prices.begin();
       this.#on.back();
     }

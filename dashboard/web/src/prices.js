@@ -48,6 +48,11 @@ export class Prices {
     this.#live.add(exchange);
   }
 
+  /** Whether any price has come at all. */
+  get isPriced() {
+    return this.#live.size > 0 && [...this.rows.values()].some((row) => row.price !== null);
+  }
+
   isLive(exchange) {
     return this.#live.has(exchange);
   }

@@ -80,11 +80,12 @@ export class RowView {
     this.#text(this.part, part(row.part));
   }
 
-  #showAge({ kind, reason, ageMs }) {
-    const told = ageMs === null ? "–" : age(ageMs);
+  #showAge({ kind, reason, ageMs, leastMs }) {
+    const told = ageMs !== null ? age(ageMs) : leastMs !== null ? `≥ ${age(leastMs)}` : "–";
     this.#text(this.age, kind === "stale" ? `old · ${told}` : told);
-    this.#text(this.reason, kind === "stale" ? reason : kind === "provisional" ? "age unknown" : "");
-    this.#text(this.briefly, kind === "stale" ? reason : "");
+    const why = kind === "stale" || kind === "empty" ? reason : "";
+    this.#text(this.reason, kind === "provisional" ? "age unknown" : why);
+    this.#text(this.briefly, why);
     this.#set(this.reason, "title", reason || null);
   }
 

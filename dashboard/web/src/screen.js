@@ -4,6 +4,7 @@ import { wayIn } from "./api.js";
 import { parted } from "./decimal.js";
 import { byId, element, mark, say } from "./dom.js";
 import { arrange } from "./order.js";
+import { emptyWords, noFeeds } from "./silence.js";
 
 const REORDER_MS = 1000;
 
@@ -46,7 +47,9 @@ export class Screen {
   /** The slow parts: notices, feeds, counts, the title. */
   slowly() {
     this.#drawNotices();
-    this.#health.draw(this.#page.feeds.list(this.#page.now()));
+    const facts = { ...this.#page.heard(), search: this.search, rows: this.#page.prices.rows.size };
+    this.#health.draw(facts.feeds, noFeeds(facts));
+    this.#table.without(emptyWords(facts));
     this.#count();
     const row = this.#page.prices.rows.get(this.chosen);
     document.title = row?.price ? `${parted(row.price, this.#page.steps.known(row.key))[0]} ${row.symbol} · Tickbridge` : "Tickbridge";
@@ -55,6 +58,7 @@ export class Screen {
 
   #draw() {
     this.#page.prices.absorb();
+    mark(byId("main"), "data-empty", this.#page.prices.rows.size ? null : "");
     this.#order();
     const { favourites } = this.#remembered;
     this.#table.draw(this.#list, (row) => ({
@@ -95,9 +99,9 @@ export class Screen {
     const told = this.#page.notices(this.#api.isLoggedOut ? wayIn(window.location) : null);
     const { connected } = this.#page.broker.link;
     const [well, all] = this.#page.feeds.wellAndAll(this.#page.now());
-    const isLive = connected && !this.#page.isAway && well === all;
+    const isLive = connected && !this.#page.isAway && all > 0 && well === all;
     mark(byId("link"), "data-live", String(isLive));
-    const feeds = well === 0 ? "Feeds away" : `${well} of ${all} feeds`;
+    const feeds = all === 0 ? "No feeds" : well === 0 ? "Feeds away" : `${well} of ${all} feeds`;
     say(byId("link"), isLive ? "Live" : !connected ? "Broker away" : this.#page.isAway ? "Bridge away" : feeds);
     showNotices(told);
   }

@@ -57,7 +57,12 @@ export class Table {
     this.#keep(Math.min(first, last), last);
     for (const [index, view] of this.#views) view.show(list[index], index, look(list[index]));
     mark(byId("table"), "aria-rowcount", String(list.length + 1));
-    say(byId("none"), list.length ? "" : "Nothing to show here yet.");
+    if (list.length) this.without([]);
+  }
+
+  /** What stands in an empty table. @param {string[]} lines */
+  without(lines) {
+    say(byId("none"), this.#list.length ? "" : lines.join("\n"));
   }
 
   #keep(first, last) {

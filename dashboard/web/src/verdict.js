@@ -1,11 +1,13 @@
 /** What may be believed of a row now, and why not. Pure. */
 
-import { HEARTBEAT_MS, ageMs, provisional, silenceMs } from "./age.js";
+import { HEARTBEAT_MS, ageMs, leastMs, provisional, silenceMs } from "./age.js";
 import { age } from "./format.js";
 
 /**
- * @typedef {{kind: "fresh" | "stale" | "provisional" | "empty", reason: string, ageMs: number | null}} Verdict
- * @typedef {{away: string | null}} World `away`: why nothing at all is to be believed (broker or bridge), or null
+ * @typedef {{kind: "fresh" | "stale" | "provisional" | "empty", reason: string, ageMs: number | null, leastMs: number | null}} Verdict
+ *   `ageMs`: null where it is not known; `leastMs`: then it is at least this, by the bridge's count and by ours since it came
+ * @typedef {{away: string | null, trouble?: string | null}} World `away`: why nothing at all is to be believed (broker or
+ *   bridge), or null; `trouble`: what is wrong with the row's exchange, in one word
  */
 
 /**
@@ -14,13 +16,13 @@ import { age } from "./format.js";
  * @returns {Verdict}
  */
 export function judge(row, exchangeLive, world, nowMs) {
-  if (row.receipt === null) return { kind: "empty", reason: "no price yet", ageMs: null };
+  if (row.receipt === null) return { kind: "empty", reason: world.away ?? world.trouble ?? "no price yet", ageMs: null, leastMs: null };
   const unsure = provisional(row.receipt, exchangeLive);
-  const old = unsure ? null : ageMs(row.receipt, nowMs);
+  const ages = unsure ? { ageMs: null, leastMs: leastMs(row.receipt, nowMs) } : { ageMs: ageMs(row.receipt, nowMs), leastMs: null };
   const reason = distrust(row, unsure, world, nowMs);
-  if (reason !== null) return { kind: "stale", reason, ageMs: old };
-  if (unsure) return { kind: "provisional", reason: "kept by the broker, age unknown", ageMs: null };
-  return { kind: "fresh", reason: "", ageMs: old };
+  if (reason !== null) return { kind: "stale", reason, ...ages };
+  if (unsure) return { kind: "provisional", reason: "kept by the broker, age unknown", ...ages };
+  return { kind: "fresh", reason: "", ...ages };
 }
 
 function distrust(row, unsure, world, nowMs) {

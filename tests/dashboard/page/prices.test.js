@@ -77,16 +77,33 @@ test("every instrument in use has a row, and one no longer in use goes when it i
 
 test("a live price is fresh with its age", () => {
   const { row } = priced();
-  assert.deepEqual(judge(row, true, here, 2000), { kind: "fresh", reason: "", ageMs: 2100 });
+  assert.deepEqual(judge(row, true, here, 2000), { kind: "fresh", reason: "", ageMs: 2100, leastMs: null });
 });
 
 test("a retained price is provisional until its exchange speaks, then its age is known", () => {
   const { prices, row } = priced(undefined, { retain: true, expiryS: 25 });
   assert.equal(judge(row, prices.isLive("kucoin"), here, 0).kind, "provisional");
   prices.alive("kucoin");
-  assert.deepEqual(judge(row, prices.isLive("kucoin"), here, 1000), { kind: "fresh", reason: "", ageMs: 6100 });
+  assert.deepEqual(judge(row, prices.isLive("kucoin"), here, 1000), { kind: "fresh", reason: "", ageMs: 6100, leastMs: null });
   prices.begin();
   assert.equal(judge(row, prices.isLive("kucoin"), here, 1000).kind, "provisional");
+});
+
+test("of a retained price is told how old it is at least, whatever the broker's countdown says", () => {
+  const { row } = priced(undefined, { retain: true, expiryS: 25, atMs: 500 });
+  for (const world of [here, { away: "bridge offline" }]) {
+    const { ageMs, leastMs } = judge(row, false, world, 2500);
+    assert.deepEqual([ageMs, leastMs], [null, 2100]);
+  }
+});
+
+test("a row without a price says what is wrong with its exchange", () => {
+  const { prices, row } = priced();
+  hear(prices, "latest/kucoin/A-B", "");
+  prices.absorb();
+  assert.equal(judge(row, true, { away: null, trouble: "reconnecting" }, 0).reason, "reconnecting");
+  assert.equal(judge(row, true, { away: "bridge offline", trouble: "reconnecting" }, 0).reason, "bridge offline");
+  assert.equal(judge(row, true, here, 0).reason, "no price yet");
 });
 
 test("what the bridge calls stale is stale, with its reason", () => {

@@ -9,6 +9,7 @@ import { wayIn } from "../../../dashboard/web/src/api.js";
 import { awayWords, notices } from "../../../dashboard/web/src/notices.js";
 import { arrange } from "../../../dashboard/web/src/order.js";
 import { rootOf, route } from "../../../dashboard/web/src/route.js";
+import { emptyWords, noFeeds } from "../../../dashboard/web/src/silence.js";
 import { Steps } from "../../../dashboard/web/src/steps.js";
 import { Remembered } from "../../../dashboard/web/src/store.js";
 
@@ -82,10 +83,19 @@ const online = { connected: true, ever: true, since: new Date(2026, 0, 1, 14, 3,
 
 test("what the page must say, the gravest first", () => {
   const away = { ...online, connected: false };
-  const told = notices({ link: away, bridge: null, demo: true, whole: { on: false, bytes_a_day: 3.2e9 }, refused: 0 });
+  const told = notices({ link: away, bridge: null, demo: true, whole: null, refused: 7 });
   assert.match(told[0].text, /^Broker away since 14:03:22 – prices below are old/);
   assert.equal(told[1].text, "Demo: simulated prices");
-  assert.match(told[2].text, /about 3\.2 GB a day/);
+  assert.match(told[2].text, /^7 updates of further symbols/);
+});
+
+test("what the whole market would cost is told only to who could choose it", () => {
+  const facts = { link: online, bridge: null, demo: false, whole: { on: false, bytes_a_day: 3.2e9 }, priced: true, refused: 0 };
+  assert.match(notices(facts)[0].text, /about 3\.2 GB a day/);
+  for (const other of [{ priced: false }, { whole: { on: true, bytes_a_day: 3.2e9 } }, { whole: { on: false } }]) {
+    assert.deepEqual(notices({ ...facts, ...other }), []);
+  }
+  assert.deepEqual(notices({ ...facts, demo: true }).map((one) => one.kind), ["demo"]);
 });
 
 test("who is logged out is told, with the way in, and that live prices go on", () => {
@@ -115,6 +125,51 @@ test("a feed that was online and says nothing for 35 s is silent, and an offline
   const [kucoin, bridge] = feeds.list(HEARTBEAT_MS + 1);
   assert.deepEqual([kucoin.status, bridge.status], ["silent", "offline"]);
   assert.equal(feeds.bridgeAway(0).status, "offline");
+});
+
+test("how long a feed has been so is counted by the bridge's clock, then by ours", () => {
+  const feeds = new Feeds(30);
+  health(feeds, "kucoin", { status: "reconnecting", since_ns: 1e18, time_ns: 1e18 + 60e9 }, 0);
+  health(feeds, "binance", { status: "reconnecting", clock: "unsynced" }, 0);
+  health(feeds, "bridge", { status: "offline", since_ns: 1e18 }, 0, { expiryS: undefined });
+  assert.deepEqual(feeds.list(5000).map((feed) => feed.forMs), [null, 65_000, null]);
+});
+
+const waiting = (feeds, more = {}) => ({
+  link: online, away: feeds.bridgeAway(0), feeds: feeds.list(0), heardMs: 60_000, search: "", rows: 0, ...more,
+});
+
+test("an empty table says which exchange is not there, why, and for how long", () => {
+  const feeds = new Feeds(30);
+  health(feeds, "bridge", { status: "online" });
+  health(feeds, "kucoin", { status: "reconnecting", reason: "is there an internet connection?", since_ns: 1e18, time_ns: 1e18 + 180e9 });
+  health(feeds, "binance", { status: "refused", reason: "HTTP 451: not served here; next try in 60 s" });
+  assert.deepEqual(emptyWords(waiting(feeds)), [
+    "No prices yet.",
+    "binance: refused – HTTP 451: not served here; next try in 60 s. It is tried again by itself.",
+    "kucoin: reconnecting for 3 min – is there an internet connection? It is tried again by itself.",
+  ]);
+});
+
+test("an empty table tells a broker, a bridge and an exchange that are away from each other", () => {
+  const feeds = new Feeds(30);
+  assert.match(emptyWords(waiting(feeds, { link: { ...online, connected: false } }))[0], /the broker is away/);
+  assert.deepEqual(emptyWords(waiting(feeds, { heardMs: 1000 })), ["Listening…"]);
+  assert.match(emptyWords(waiting(feeds))[0], /^The bridge is away: nothing is heard of it/);
+  health(feeds, "bridge", { status: "online" });
+  assert.match(emptyWords(waiting(feeds))[0], /^The bridge tells of no exchange/);
+  health(feeds, "kucoin", { status: "online" });
+  assert.deepEqual(emptyWords(waiting(feeds)), ["Waiting for the first price."]);
+  assert.deepEqual(emptyWords(waiting(feeds, { rows: 3, search: " xyz" })), ["Nothing matches “xyz”."]);
+  health(feeds, "bridge", { status: "offline" });
+  assert.match(emptyWords(waiting(feeds))[0], /^No prices: the bridge is offline\./);
+});
+
+test("where no exchange is heard of, the feeds say why", () => {
+  const feeds = new Feeds(30);
+  assert.match(noFeeds(waiting(feeds)), /^The bridge is away/);
+  health(feeds, "bridge", { status: "stopped" });
+  assert.equal(noFeeds(waiting(feeds)), "Of the exchanges nothing is heard: the bridge is stopped.");
 });
 
 test("one living shard of the bridge is enough not to call all prices old", () => {

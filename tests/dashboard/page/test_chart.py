@@ -40,6 +40,29 @@ def test_the_chart_shows_the_history_with_its_gap_and_goes_on_live(feed: Feed, o
     assert any("gap: the connection to the exchange broke (open)" in text for text in seen), seen
 
 
+def test_on_a_phone_the_legend_leaves_the_prices_scale_free(feed: Feed, open_page: Open) -> None:
+    page = open_page(width=390, height=844)
+    feed.price("kucoin", "BTC-USDT", "85000.1")
+    expect(page.locator("#chart")).to_be_visible()
+    expect(page.locator("#chart-note")).to_have_text("")
+    assert any("C 8" in text for text in legends(page))
+    chart, legend = page.locator("#chart").bounding_box(), page.locator("#legend").bounding_box()
+    assert chart is not None
+    assert legend is not None
+    assert legend["x"] + legend["width"] <= chart["x"] + chart["width"] - 60
+
+
+def test_on_a_phone_an_empty_page_says_why_before_anything_else(feed: Feed, open_page: Open) -> None:
+    page = open_page(width=390, height=844)
+    feed.health("kucoin", "reconnecting", reason="no network")
+    expect(page.locator("#none")).to_contain_text("kucoin: reconnecting")
+    expect(page.locator("#open")).to_be_hidden()
+    feed.price("kucoin", "BTC-USDT", "85000.1")
+    expect(page.locator("#open")).to_be_visible()
+    expect(page.locator("#chart-note")).to_have_text("")
+    assert len(legends(page)) > 5, "it was drawn, though it was hidden first"
+
+
 def legends(page: Page) -> set[str]:
     """What the legend says while the cursor crosses the chart."""
     box = page.locator("#chart").bounding_box()
@@ -47,7 +70,7 @@ def legends(page: Page) -> set[str]:
     seen = set()
     for step in range(0, int(box["width"]), 4):
         page.mouse.move(box["x"] + step, box["y"] + box["height"] / 2)
-        seen.add(page.locator("#legend").inner_text())
+        seen.add(page.locator("#legend").inner_text().replace("\N{NO-BREAK SPACE}", " "))
     return seen
 
 

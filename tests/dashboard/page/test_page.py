@@ -1,13 +1,15 @@
 """The page in a real browser, fed by a real broker."""
 
+import re
+import time
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from bridge.settings import Dashboard
 from tests.broker import Broker
-from tests.page_feed import CannedApi, Feed, repeated
+from tests.page_feed import CannedApi, Feed, repeated, site
 
 pytestmark = [pytest.mark.browser, pytest.mark.real]
 Open = Callable[..., Page]
@@ -61,6 +63,9 @@ def test_a_retained_price_is_grey_until_its_exchange_speaks_live(feed: Feed, ope
     page = open_page()
     expect(line(page, "kucoin/BTC-USDT")).to_have_class("provisional chosen")
     expect(line(page, "kucoin/BTC-USDT")).to_contain_text("age unknown")
+    expect(line(page, "kucoin/BTC-USDT").locator(".age")).to_have_text(
+        re.compile("^\N{GREATER-THAN OR EQUAL TO} [0-9]+ s$")
+    )
     feed.price("kucoin", "ETH-USDT", "2.5")
     expect(line(page, "kucoin/BTC-USDT")).to_have_class("fresh chosen")
 
@@ -130,10 +135,39 @@ def test_an_offline_bridge_makes_all_prices_old(feed: Feed, open_page: Open) -> 
     expect(line(page, "kucoin/BTC-USDT")).to_contain_text("bridge offline")
 
 
-def test_the_demo_and_the_whole_markets_cost_are_said(feed: Feed, open_page: Open) -> None:
+def test_the_demo_is_said(feed: Feed, open_page: Open) -> None:
     page = open_page(demo=True, whole_market={"on": False, "bytes_a_day": 8_640_000_000})
-    expect(page.locator("#notices")).to_contain_text("Demo: simulated prices")
+    feed.price("kucoin", "BTC-USDT", "1.5")
+    expect(line(page, "kucoin/BTC-USDT")).to_be_visible()
+    expect(page.locator("#notices")).to_have_text("Demo: simulated prices")
+
+
+def test_the_whole_markets_cost_is_said_beside_prices(feed: Feed, open_page: Open) -> None:
+    page = open_page(whole_market={"on": False, "bytes_a_day": 8_640_000_000})
+    expect(page.locator("#notices")).to_be_empty()
+    feed.price("kucoin", "BTC-USDT", "1.5")
     expect(page.locator("#notices")).to_contain_text("8.6 GB a day")
+
+
+def test_an_empty_table_says_which_exchange_is_not_there_and_why(feed: Feed, open_page: Open) -> None:
+    page = open_page()
+    now_ns = time.time_ns()
+    since = {"since_ns": now_ns - 180_000_000_000, "time_ns": now_ns}
+    feed.health("kucoin", "reconnecting", reason="<b>no</b> network", **since)
+    expect(page.locator("#none")).to_contain_text("kucoin: reconnecting for 3 min \N{EN DASH} <b>no</b> network.")
+    expect(page.locator(".feed", has_text="kucoin")).to_contain_text("reconnecting for 3 min")
+
+
+def test_a_bridge_of_which_nothing_is_heard_is_said_to_be_away(browser: Browser, broker: Broker) -> None:
+    with site(CannedApi(broker.ws_port)) as url:
+        page = browser.new_context().new_page()
+        page.clock.install()
+        page.goto(url)
+        expect(page.locator("#link")).to_have_text("No feeds")
+        expect(page.locator("#no-feeds")).to_have_text("Listening\N{HORIZONTAL ELLIPSIS}")
+        page.clock.run_for(17_000)
+        expect(page.locator("#no-feeds")).to_contain_text("The bridge is away")
+        expect(page.locator("#none")).to_contain_text("The bridge is away")
 
 
 def test_a_source_without_a_book_says_so_in_the_row(feed: Feed, open_page: Open) -> None:
