@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from bridge.logs import level_of
-from bridge.up.lifesign import LifeSign
+from bridge.up.lifesign import Sign
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Recipe:
 class Child:
     """Keeps one process running. `changed` is called after every change of its state."""
 
-    def __init__(self, recipe: Recipe, changed: Callable[[], None], sign: LifeSign | None = None) -> None:
+    def __init__(self, recipe: Recipe, changed: Callable[[], None], sign: Sign | None = None) -> None:
         self.recipe = recipe
         self.name = recipe.name
         self.restarts = 0

@@ -19,6 +19,7 @@ from bridge.saving import FLAGS, RECORDER_SESSION, touched
 from bridge.settings import Settings
 from bridge.up import plan as plans
 from bridge.up.broker import find_program, prepare
+from bridge.up.brokersign import BrokerSign
 from bridge.up.child import Child
 from bridge.up.folder import FolderLock, make_writable
 from bridge.up.plan import EVERYWHERE, GUEST, LOOPBACK, Plan, Ports
@@ -161,7 +162,8 @@ async def _start_broker(plan: Plan, supervisor: Supervisor) -> tuple[Plan, Child
     """Another program may take a port between our look and Mosquitto's: then other ports."""
     for _ in range(PORT_TRIES):
         command = (find_program("mosquitto"), "-c", str(prepare(plan)))
-        child = supervisor.start(plans.broker(plan, command))
+        sign = BrokerSign(LOOPBACK, plan.ports.mqtt, GUEST, plan.guest)
+        child = supervisor.start(plans.broker(plan, command), sign)
         ports = (plan.ports.mqtt, plan.ports.websocket)
         if await supervisor.listening(child, LOOPBACK, ports, READY_S) or supervisor.stop.is_set():
             return plan, child

@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 WATCHDOG_S = 60.0
 """Who says nothing for so long hangs; the same as on the Pi."""
@@ -23,14 +24,14 @@ SIGNS = frozenset({"READY=1", "WATCHDOG=1", GOODBYE})
 class Expected:
     """By when the next sign is due. Pure: times are monotonic, in seconds, and stand still while the machine does."""
 
-    def __init__(self, now_s: float) -> None:
+    def __init__(self, now_s: float, within_s: float = WATCHDOG_S) -> None:
         self._heard_s = self._looked_s = now_s
-        self._within_s = START_S
+        self._due_s, self._within_s = within_s, max(within_s, START_S)
 
     def heard(self, now_s: float, *, goodbye: bool = False) -> None:
         """A sign. After a goodbye none is expected: whoever stops the child sees to its end."""
         self._heard_s = now_s
-        self._within_s = float("inf") if goodbye else WATCHDOG_S
+        self._within_s = float("inf") if goodbye else self._due_s
 
     def silent_s(self, now_s: float) -> float | None:
         """How long nothing was heard, if that is too long. To be asked every LOOK_S.
@@ -43,6 +44,18 @@ class Expected:
             self._heard_s += overslept_s
         silent_s = now_s - self._heard_s
         return silent_s if silent_s > self._within_s else None
+
+
+class Sign(Protocol):
+    """What tells `up` that a child lives: `environment` is what the child must know for it."""
+
+    @property
+    def environment(self) -> Mapping[str, str]: ...
+
+    async def lost(self) -> float:
+        """Waits until the child that starts now has given no sign for too long; returns for how many seconds."""
+
+    def close(self) -> None: ...
 
 
 class LifeSign:
@@ -68,7 +81,7 @@ class LifeSign:
     async def lost(self) -> float:
         """Waits until the child that starts now has said nothing for too long; returns for how many seconds."""
         self._signs()  # of the one before it
-        expected = Expected(time.monotonic())
+        expected = Expected(time.monotonic(), WATCHDOG_S)
         while True:
             await asyncio.sleep(LOOK_S)
             now_s = time.monotonic()

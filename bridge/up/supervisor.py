@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bridge.up.child import Child, Recipe, ending
 from bridge.up.folder import write_whole
-from bridge.up.lifesign import LifeSign
+from bridge.up.lifesign import LifeSign, Sign
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +35,9 @@ class Supervisor:
         self._keeping: dict[str, asyncio.Task[None]] = {}
         self._beside: list[asyncio.Task[None]] = []
 
-    def start(self, recipe: Recipe) -> Child:
-        """Start a child and keep it running from now on."""
-        sign = self._sign(recipe.name) if recipe.watched else None
+    def start(self, recipe: Recipe, sign: Sign | None = None) -> Child:
+        """Start a child and keep it running from now on. `sign`: what shows that one lives which does not say so."""
+        sign = self._sign(recipe.name) if recipe.watched else sign
         child = self.children[recipe.name] = Child(recipe, self._tell, sign)
         self._keeping[child.name] = asyncio.create_task(self._keep(child, sign), name=f"keep {recipe.name}")
         return child
@@ -99,7 +99,7 @@ class Supervisor:
         for child in self.children.values():
             child.signal(signal.SIGKILL)
 
-    async def _keep(self, child: Child, sign: LifeSign | None) -> None:
+    async def _keep(self, child: Child, sign: Sign | None) -> None:
         try:
             code = await child.keep()
         except OSError as error:

@@ -177,8 +177,9 @@ def test_child_that_dies_is_started_again_and_health_tells(start: Callable[..., 
 IMPATIENT = """
 import sys
 from bridge.cli import main
-from bridge.up import lifesign
+from bridge.up import brokersign, lifesign
 lifesign.LOOK_S, lifesign.WATCHDOG_S, lifesign.START_S = 0.5, 6.0, 20.0
+brokersign.LOOK_S, brokersign.ANSWER_S, brokersign.SILENT_S = 0.5, 0.2, 6.0
 sys.exit(main())
 """
 
@@ -195,6 +196,19 @@ def test_children_that_hang_are_killed_and_started_again_and_health_tells(start:
     told = house.until(lambda: house.hear("health/bridge").get("children", {}))
     assert {name: told[name]["hangs"] for name in stopped} == {"bridge": 1, "dashboard": 1}
     assert all(gone(pid) for pid in stopped.values())
+
+
+def test_broker_that_hangs_is_killed_and_started_again_and_prices_flow_on(start: Callable[..., House]) -> None:
+    house = start("demo", (), ("-c", IMPATIENT)).up()
+    before = house.hear("prices/kucoin/BTC-USDT")
+    broker = house.child("mosquitto")["pid"]
+    os.kill(broker, signal.SIGSTOP)
+    house.until(lambda: house.child("mosquitto").get("pid") not in (None, broker))
+    assert "mosquitto hangs (no sign of life for" in house.told()
+    assert house.child("mosquitto")["hangs"] == 1
+    house.until(
+        lambda: house.hear("prices/kucoin/BTC-USDT")["n"] > before["n"]
+    )  # first comes what it may have forgotten
 
 
 def test_killed_broker_comes_back_and_prices_flow_again(start: Callable[..., House]) -> None:
