@@ -177,6 +177,8 @@ class Api:
             told["proof"] = self._keeper.state
         if self._store is not None and (aside := self._store.status().get("put_aside")):
             told["put_aside"] = [one["file"] for one in aside]
+        if self.door is not None and self.door.certificate is not None and (problem := self.door.certificate.problem()):
+            told["certificate"] = problem
         may_know = request.scope.get(KNOWN, True) or is_near(request.scope)
         return document(told if may_know else {"ok": well}, 200 if well else 503)
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import ssl
 from typing import Any, cast
 
 import aiomqtt
@@ -76,6 +77,13 @@ def acknowledge_by_hand(client: aiomqtt.Client) -> None:
 def acknowledge(client: aiomqtt.Client, packet_id: int) -> None:
     """Send the PUBACK of a QoS 1 message."""
     _paho(client).ack(packet_id, 1)
+
+
+def certificate_until_s(client: aiomqtt.Client) -> float | None:
+    """When the broker's certificate ends, in seconds since the epoch, while it is connected; None: without TLS."""
+    line = _paho(client).socket()
+    told = line.getpeercert() if isinstance(line, ssl.SSLSocket) else None
+    return float(ssl.cert_time_to_seconds(str(told["notAfter"]))) if told else None
 
 
 def _paho(client: aiomqtt.Client) -> Any:

@@ -22,6 +22,8 @@ from bridge.settings import Settings
 from bridge.tls import context, words
 from dashboard.audit.asking import asking
 from dashboard.broker import Inbox, passing_client
+from dashboard.door.certificate import SOON_DAYS
+from dashboard.healthy.looking import lets_in
 from dashboard.history.recorder import Recorder
 from tests.broker import Broker, free_ports
 from tests.certificates import Authority
@@ -63,6 +65,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     ours, stranger = Authority.new(folder / "ca"), Authority.new(folder / "stranger", "Somebody else")
     certificates = {
         "good": ours.certificate("good"),
+        "soon": ours.certificate("soon", days=SOON_DAYS - 1),
         "expired": ours.certificate("expired", days=-1),
         "another name": ours.certificate("another", names="DNS:pi.local"),
         "another address": ours.certificate("elsewhere", names="IP:192.0.2.1"),
@@ -129,6 +132,14 @@ async def test_everybody_else_says_the_same(place: Place, case: str) -> None:
     assert told in words(caught.value, broker)
     del caught
     gc.collect()
+
+
+@pytest.mark.parametrize(("name", "said"), [("good", False), ("soon", True)])
+async def test_healthy_says_that_the_brokers_certificate_ends_soon(place: Place, name: str, said: bool) -> None:
+    broker = BrokerSettings(host="localhost", port=place.ports[name].tls, tls=True, ca_file=place.authority.file)
+    finding = await lets_in(Settings(broker=broker), "broker")
+    assert finding.ok
+    assert ("; the certificate expires on 20" in finding.told) is said
 
 
 @pytest.mark.filterwarnings(LEFT_OPEN)

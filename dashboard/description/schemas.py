@@ -132,7 +132,7 @@ SCHEMAS: dict[str, Schema] = {
         "required": ["missing_ranges", "lost_ranges"],
     },
     "Well": told(
-        {"ok": FLAG, **fields("store broker proof", TEXT), "put_aside": listed(TEXT)},
+        {"ok": FLAG, **fields("store broker proof certificate", TEXT), "put_aside": listed(TEXT)},
         "ok",
         "only `ok` for another machine that did not log in",
     ),

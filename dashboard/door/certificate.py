@@ -72,14 +72,19 @@ class Certificate:
         """What a person should do something about."""
         if self.until_s is None:
             return "the certificate is not valid yet: is this machine's clock right?"
-        days = (self.until_s - time.time()) / DAY_S
-        if days <= 0:
-            return f"the certificate expired on {_day(self.until_s)}: renew it"
-        return f"the certificate expires on {_day(self.until_s)}: renew it" if days < SOON_DAYS else None
+        return ends_soon(self.until_s)
 
     def _warn(self) -> None:
         if (problem := self.problem()) is not None:
             log.warning("%s: %s", self._cert, problem)
+
+
+def ends_soon(until_s: float) -> str | None:
+    """What is to be done about a certificate that is good until then, seconds since the epoch; None: nothing yet."""
+    days = (until_s - time.time()) / DAY_S
+    if days <= 0:
+        return f"the certificate expired on {_day(until_s)}: renew it"
+    return f"the certificate expires on {_day(until_s)}: renew it" if days < SOON_DAYS else None
 
 
 def _load(cert: Path, key: Path | None) -> ssl.SSLContext:

@@ -17,8 +17,8 @@ from bridge.errors import SettingsError
 from bridge.settings import Settings
 from bridge.tls import words
 from bridge.topics import Topics
-from dashboard.broker import Inbox, passing_client, refused_topics
-from dashboard.door.certificate import trusting
+from dashboard.broker import Inbox, certificate_until_s, passing_client, refused_topics
+from dashboard.door.certificate import ends_soon, trusting
 from dashboard.healthy.verdicts import Finding, Heard, wrong
 
 PAGE_S = 5.0
@@ -80,8 +80,10 @@ async def lets_in(settings: Settings, who: str) -> Finding:
     broker = settings.broker
     place = f"{broker.host}:{broker.port} as {broker.user or 'nobody in particular'}"
     try:
-        async with client(settings):
-            return Finding(who, True, f"{place} is let in")
+        async with client(settings) as line:
+            until_s = certificate_until_s(line)
+        soon = ends_soon(until_s) if until_s is not None else None
+        return Finding(who, True, f"{place} is let in" + (f"; {soon}" if soon else ""))
     except (aiomqtt.MqttError, OSError) as error:
         return wrong(who, f"{place}: {words(error, broker)}", "does the broker run, and does it know this user?")
     except SettingsError as error:

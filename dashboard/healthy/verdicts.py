@@ -97,7 +97,8 @@ def exchange(name: str, heard: Heard, names: Topics, *, may_fail: bool) -> Findi
 def page(told: Mapping[str, Any], *, proof_may_wait: bool = False) -> list[Finding]:
     """The page and what it says of its store; `proof_may_wait`: a proof that has only begun is enough."""
     store, broker = str(told.get("store", "")), str(told.get("broker", ""))
-    found = [Finding("page", True, "answers")]
+    soon = str(told.get("certificate", ""))
+    found = [Finding("page", True, f"answers; {soon}"[:SHOWN] if soon else "answers")]
     if broker != "ok":
         found = [wrong("page", f"the broker is {broker}", "see the dashboard's settings of the broker, and its log")]
     if store not in ("ok", "off"):

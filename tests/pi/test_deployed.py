@@ -19,7 +19,7 @@ import pytest
 from tests.broker import wait_until
 from tests.pi.machine import Machine, Network, parts
 from tests.pi.outside import Visitor, subscribe
-from tests.pi.site import Site, audit, bundle, changed_bundle, simulator
+from tests.pi.site import Site, audit, bundle, changed_bundle, simulated, simulator
 
 # no second try of one part: it stands on what came before
 pytestmark = [
@@ -34,15 +34,19 @@ UPGRADED = "embedded"
 LIMIT = ("--limit", UPGRADED)
 """Upgrades take minutes, so that one machine has them all."""
 BACK_S = 90.0
+ASKED_S = 20.0
 OURS = ("tickbridge-bridge", "tickbridge-dashboard")
 LEDGER = "bridge/ledger/schema.py"
 BETTER = [("bridge/__init__.py", '"0.1.0"', '"0.1.1"')]
 NEW_DATA = [
     *BETTER,
+    ("bridge/settings/house.py", "birth_topic:", "former_topic:"),
     (LEDGER, "elif version != VERSION:", "elif version > 2:"),
     (LEDGER, "db.execute(ADDED)", 'db.execute(ADDED); db.execute("PRAGMA user_version=2")'),
 ]
 BROKEN = [("bridge/app.py", "return uvloop.run(_main(settings, reload))", 'raise RuntimeError("a broken release")')]
+UNKNOWN = simulated() | {"homeassistant.birth_topic": "homeassistant/status"}
+"""Settings with one that NEW_DATA does not know."""
 WORSE = [
     (LEDGER, "elif version != VERSION:", "elif version > 3:"),
     (LEDGER, "db.execute(ADDED)", 'db.execute(ADDED); db.execute("PRAGMA user_version=3")'),
@@ -202,19 +206,39 @@ def release(machine: Machine) -> str:
     return machine.ssh("readlink /opt/tickbridge/current").stdout.strip().rpartition("/")[2]
 
 
-def test_an_upgrade_and_the_way_back_keep_data_and_settings(home: Home) -> None:
+def settings(machine: Machine) -> str:
+    """All that belongs to the release which runs."""
+    return machine.ssh("cat /etc/tickbridge/tickbridge.toml /etc/systemd/system/tickbridge-*.service").stdout
+
+
+def test_an_upgrade_shows_what_it_would_do_and_the_way_back_keeps_data_and_brings_the_settings_back(home: Home) -> None:
     machine = home.machines[UPGRADED]
-    first = release(machine)
+    first, before = release(machine), settings(machine)
     changed_bundle(home.made, "0.1.0-better", BETTER)
-    played = home.site.play("upgrade.yml", *LIMIT)
+    played = home.site.play("upgrade.yml", *LIMIT, "--check", "--diff")
+    assert (played.code, release(machine), settings(machine)) == (0, first, before), played.output[-5000:]
+    more = {"bridge_settings": UNKNOWN, "bridge_memory_max": "310M", "mosquitto_memory_disk": "48M"}
+    played = home.site.play("upgrade.yml", *LIMIT, "-e", json.dumps(more))
     assert played.code == 0, played.output[-5000:]
     assert release(machine) == "0.1.0-better"
+    assert {"MemoryMax=310M", 'homeassistant.birth_topic = "homeassistant/status"'} <= set(
+        settings(machine).splitlines()
+    )
+    assert machine.ssh("findmnt --noheadings --output SIZE /var/lib/mosquitto").stdout.split() == ["48M"]
     assert "0.1.1" in machine.ssh("sudo tickbridge healthy --proof-may-wait").stdout
     played = home.site.play("rollback.yml", *LIMIT)
     assert played.code == 0, played.output[-5000:]
-    assert release(machine) == first
+    assert (release(machine), settings(machine)) == (first, before)
     wait_until(lambda: explained(audit(machine)), BACK_S, lambda: str(audit(machine)))
     assert prices(home.visitor(UPGRADED), home.token(UPGRADED))
+
+
+def test_the_brokers_state_is_on_the_disk_as_soon_as_a_service_asks(home: Home) -> None:
+    machine = home.machines[UPGRADED]
+    kept = "sudo stat -c %y%i /var/lib/tickbridge/mosquitto/mosquitto.db"
+    before = machine.ssh(kept).stdout
+    machine.ssh("sudo -u tickbridge-bridge touch /var/lib/tickbridge/bridge/sensors-unknown")
+    wait_until(lambda: machine.ssh(kept).stdout != before, ASKED_S, lambda: failed(machine))
 
 
 def test_back_to_a_release_that_cannot_read_newer_data_is_refused_and_undone(home: Home) -> None:
@@ -231,13 +255,15 @@ def test_back_to_a_release_that_cannot_read_newer_data_is_refused_and_undone(hom
     assert len(machine.ssh("ls /opt/tickbridge/releases").stdout.split()) == 2
 
 
-def test_a_release_that_does_not_work_is_rolled_back_by_itself_and_says_why(home: Home) -> None:
+def test_a_release_that_does_not_work_is_rolled_back_with_its_settings_and_says_why(home: Home) -> None:
     machine = home.machines[UPGRADED]
+    before = settings(machine)
     changed_bundle(home.made, "0.1.0-broken", BROKEN)
-    played = home.site.play("upgrade.yml", *LIMIT, "-e", "base_health_timeout_s=15")
+    more = {"bridge_settings": UNKNOWN, "base_health_timeout_s": 15}
+    played = home.site.play("upgrade.yml", *LIMIT, "-e", json.dumps(more))
     assert played.code != 0
     assert "RuntimeError: a broken release" in played.output, played.output[-5000:]
-    assert release(machine) == "0.1.0-newdata"
+    assert (release(machine), settings(machine)) == ("0.1.0-newdata", before)
     wait_until(lambda: healthy(machine), BACK_S, lambda: failed(machine))
 
 

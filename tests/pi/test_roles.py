@@ -87,6 +87,17 @@ def test_at_an_existing_broker_the_page_has_its_visitors_go_there(tmp_path: Path
     assert (told["dashboard"]["mqtt_websocket_host"], told["broker"]["host"]) == ("ha.local", "ha.local")
 
 
+def test_a_disk_for_the_data_is_checked_before_it_is_mounted(tmp_path: Path) -> None:
+    variables = [f"@{ANSIBLE}/roles/base/defaults/main.yml", f"@{ANSIBLE}/roles/base/vars/main.yml"]
+    variables += ['{"base_data_device":"UUID=6f1d-4bb2","ansible_facts":{"virtualization_tech_guest":[]}}']
+    given = [word for one in variables for word in ("-e", one)]
+    what = f"src={ANSIBLE}/roles/base/templates/data.mount dest={tmp_path}/data.mount"
+    done = run(str(BIN / "ansible"), "localhost", "-c", "local", "-m", "template", "-a", what, *given, tmp=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    check = r"systemd-fsck@dev-disk-by\x2duuid-6f1d\x2d4bb2.service"
+    assert {f"Requires={check}", f"After={check}"} <= set((tmp_path / "data.mount").read_text().splitlines())
+
+
 FREE = {
     *("base_broker_user", "base_broker_password", "dashboard_guest_user", "dashboard_guest_password"),
     *("base_bundle_dir", "base_secrets_dir", "base_repositories", "telegraf_store"),

@@ -10,9 +10,8 @@ import pytest
 from bridge.errors import SettingsError
 from bridge.settings import Dashboard
 from dashboard.door.certificate import DAY_S, SOON_DAYS, Certificate, shake_hands, trusting
-from dashboard.door.door import Door
 from tests.authority import Authority
-from tests.dashboard.door.visit import settings
+from tests.dashboard.door.visit import House, settings
 
 
 @pytest.fixture(scope="module")
@@ -118,13 +117,15 @@ def test_one_of_tomorrow_is_served_because_the_clock_may_be_wrong(
     assert certificate.problem() is None
 
 
-def test_two_weeks_before_its_end_health_and_log_tell(
+async def test_two_weeks_before_its_end_health_and_log_tell(
     authority: Authority, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     cert, key = authority.certificate("soon", end=at((SOON_DAYS - 1) * DAY_S))
-    door = Door(settings(tmp_path, cert_file=cert, key_file=key))
-    assert "expires on 20" in door.status()["certificate"]["problem"]
+    house = House(settings(tmp_path, cert_file=cert, key_file=key))
+    assert "expires on 20" in house.door.status()["certificate"]["problem"]
     assert "soon.crt: the certificate expires on 20" in caplog.text
+    told = (await house.visitor("127.0.0.1").get("/healthz")).json()
+    assert "expires on 20" in told["certificate"]
 
 
 def test_one_that_ends_while_it_is_served_is_said(pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,6 +104,12 @@ def test_a_proof_that_has_only_begun_may_be_let_pass_but_no_store_that_is_away()
         assert all(finding.ok for finding in page(told | changed, proof_may_wait=True)) is well
 
 
+def test_a_certificate_that_ends_soon_is_said_and_is_not_wrong() -> None:
+    soon = "the certificate expires on 2026-12-24: renew it"
+    finding, _ = page({"store": "ok", "broker": "ok", "proof": "complete", "certificate": soon})
+    assert finding == Finding("page", True, f"answers; {soon}")
+
+
 def test_files_that_were_put_aside_are_said_and_are_not_wrong() -> None:
     told = {
         "store": "ok",
