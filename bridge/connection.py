@@ -24,8 +24,10 @@ from bridge.vitals import Vitals
 
 log = logging.getLogger(__name__)
 
-STEP_S = 0.2
-"""How often the line is tended: pings, paced sends, proof of life."""
+STEP_S = 0.5
+"""How often the line is tended: pings, proof of life."""
+SEND_STEP_S = 0.2
+"""The same while paced sends wait."""
 CHECK_NS = 1_000_000_000
 MAX_FETCHES = 50
 ANSWERED_NS = 10_000_000_000
@@ -164,9 +166,10 @@ class Connection:
             if now >= self._next_check_ns:
                 self._next_check_ns = now + CHECK_NS
                 self._check_symbols(now)
-            self._promise(STEP_S)
+            step_s = SEND_STEP_S if self._sender.waiting else STEP_S
+            self._promise(step_s)
             with suppress(TimeoutError):
-                async with asyncio.timeout(STEP_S):
+                async with asyncio.timeout(step_s):
                     await self._line.gone.wait()
 
     def _is_subscribed(self, now: int) -> bool:

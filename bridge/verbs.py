@@ -27,8 +27,10 @@ def up(options: argparse.Namespace, loaded: Loaded) -> int:
 def run_bridge(options: argparse.Namespace, loaded: Loaded) -> int:
     from bridge.app import run
     from bridge.logs import configure
+    from bridge.memory import frugal
     from dashboard.audit import address
 
+    frugal()
     settings = loaded.settings
     configure(settings.log, settings.data_dir, "bridge")
     address.leave(settings, address.BRIDGE_FILE)
@@ -40,8 +42,10 @@ def run_bridge(options: argparse.Namespace, loaded: Loaded) -> int:
 
 def run_dashboard(options: argparse.Namespace, loaded: Loaded) -> int:
     from bridge.logs import configure
+    from bridge.memory import frugal
     from dashboard.serve import run
 
+    frugal()
     configure(loaded.settings.log, loaded.settings.data_dir, "dashboard")
     return run(loaded.settings)
 

@@ -47,7 +47,8 @@ if TYPE_CHECKING:
 FLUSH_S = 2.0
 """How long a stop may wait for the last commit; what it does not store, the broker keeps."""
 CLOSE_S = 1.0
-TICK_S = 0.1
+TICK_S = 0.25
+"""How often the server looks whether it is to end."""
 FAILED = 1
 WRONG_SETTINGS = 2
 TASK_DIED = 3
@@ -288,6 +289,11 @@ class Server(uvicorn.Server):
             listener = Listener(one, self._protocol, self.config.ssl, self._held, room)
             self.servers.append(listener)  # type: ignore[arg-type]  # closed and waited for like asyncio's own
 
+    async def main_loop(self) -> None:
+        """uvicorn's own, which turns ten times a second also while nobody looks at the page."""
+        while not await self.on_tick(0):
+            await asyncio.sleep(TICK_S)
+
     def _protocol(self) -> asyncio.Protocol:
         return Http(self.config, self.server_state, self.lifespan.state)
 
@@ -295,12 +301,11 @@ class Server(uvicorn.Server):
         return [one.client for one in self.server_state.connections if isinstance(one, Http | Protocol) and one.client]
 
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second, once the page listens."""
+        """At every turn, once the page listens."""
         if self._vitals is not None:
             self._vitals.promise("page", TICK_S)
-            if counter % 10 == 0:
-                self._vitals.status = self._status()
-                self._vitals.ready = True
+            self._vitals.status = self._status()
+            self._vitals.ready = True
         return await super().on_tick(counter)
 
     @contextmanager

@@ -18,7 +18,7 @@ from bridge.topics import INTERVALS_NS, MINUTE_NS, Gap, Missing
 log = logging.getLogger(__name__)
 
 S = 1_000_000_000
-POLL_S = 0.3
+POLL_S = 1.0
 SETTLE_NS = 3 * S
 """So long the first live trade behind a gap is waited for: with it is proven what is missing."""
 CANDLES_SETTLE_NS = 10 * S

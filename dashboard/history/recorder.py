@@ -27,7 +27,7 @@ from dashboard.history.sqlite import SqliteHistory
 
 COMMIT_MESSAGES = 20_000
 """So many unacknowledged messages are committed at once: well below MQTT's 65,535, at which the broker would stop."""
-GATHER_S = 0.02
+GATHER_S = 0.1
 """Pause in which messages gather: waking up for each would cost more than the work."""
 DRAIN = 500
 MOST_WAITING = 60_000
