@@ -39,10 +39,9 @@ def lines(report: Report) -> Iterator[str]:
 
 def verdict(report: Report) -> str:
     """The outcome with its figures."""
-    figures = (
-        f"{report.topics:,} topics, {report.rows:,} rows, {report.runs} runs, {report.fills} fills, "
-        f"{report.seconds:.1f} s"
-    )
+    counts = {"topic": report.topics, "row": report.rows, "run": report.runs, "fill": report.fills}
+    told = [f"{count:,} {what}{'' if count == 1 else 's'}" for what, count in counts.items()]
+    figures = f"{', '.join(told)}, {report.seconds:.1f} s"
     if report.missing:
         count = sum(one.count for one in report.missing)
         return f"missing: {count:,} messages of {_topics(report.missing)} ({figures})"

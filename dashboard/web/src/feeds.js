@@ -35,7 +35,10 @@ export class Feeds {
   /** Feeds by name, the bridge last. @returns {{name: string, of: string, status: string, reason: string, forMs: number | null, told: object}[]} */
   list(nowMs) {
     const shown = [...this.#heard.values()].map((feed) => shownNow(feed, nowMs));
-    return shown.sort((a, b) => (a.of === "bridge") - (b.of === "bridge") || (a.name < b.name ? -1 : 1));
+    const bridges = shown.filter((feed) => feed.of === "bridge");
+    const away = bridges.length > 0 && bridges.every((bridge) => bridge.status !== "online");
+    const now = away ? shown.map(unknownNow) : shown;
+    return now.sort((a, b) => (a.of === "bridge") - (b.of === "bridge") || (a.name < b.name ? -1 : 1));
   }
 
   /** The exchanges that have told their health, by name. */
@@ -84,6 +87,12 @@ function shownNow({ name, of, told, receipt: got, wall }, nowMs) {
     status: silent ? "silent" : String(told.status ?? "unknown"),
     reason: silent ? "no word from it" : String(told.reason ?? ""),
   };
+}
+
+/** Of an exchange that was well nobody knows how it is while the bridge is away. */
+function unknownNow(feed) {
+  if (feed.of === "bridge" || !WELL.has(feed.status)) return feed;
+  return { ...feed, status: "unknown", reason: "the bridge is away", forMs: null };
 }
 
 /**

@@ -78,7 +78,8 @@ export class Page {
 
   /** @param {import("./prices.js").Row} row */
   verdict(row) {
-    const world = { away: this.#away, trouble: this.#troubles.get(row.exchange) ?? null };
+    const trouble = this.#troubles.get(row.exchange);
+    const world = { away: this.#away, trouble: trouble === undefined ? null : `${row.exchange}: ${trouble}` };
     return judge(row, this.prices.isLive(row.exchange), world, this.now());
   }
 

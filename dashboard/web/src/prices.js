@@ -50,7 +50,12 @@ export class Prices {
 
   /** Whether any price has come at all. */
   get isPriced() {
-    return this.#live.size > 0 && [...this.rows.values()].some((row) => row.price !== null);
+    return [...this.rows.values()].some((row) => row.price !== null);
+  }
+
+  /** Whether anybody has spoken live on this connection. */
+  get isAnyLive() {
+    return this.#live.size > 0;
   }
 
   isLive(exchange) {

@@ -3,7 +3,8 @@
 import { parted } from "./decimal.js";
 import { Digits } from "./digits.js";
 import { element } from "./dom.js";
-import { age, change, part } from "./format.js";
+import { age, change, moment, part } from "./format.js";
+import { NO_PRICE } from "./verdict.js";
 
 const LONG = 10; // characters of a price that a narrow column holds
 const WITHOUT_BOOK = "no bid/ask in this source";
@@ -31,7 +32,7 @@ export class RowView {
     this.line = element(
       "tr", {},
       element("td", { class: "c-star" }, this.star),
-      element("th", { class: "c-symbol", scope: "row" }, this.name, element("span", { class: "under" }, this.venue, this.briefly)),
+      element("th", { class: "c-symbol", scope: "row" }, this.name, element("span", { class: "under" }, this.briefly, this.venue)),
       this.price, this.bid, this.ask, this.spreadCell, this.change,
       element("td", { class: "c-age num" }, this.age, this.reason),
     );
@@ -43,7 +44,7 @@ export class RowView {
 
   /**
    * @param {import("./prices.js").Row} row @param {number} index in the whole list, from 0
-   * @param {{verdict: import("./verdict.js").Verdict, favourite: boolean, chosen: boolean, bookless: boolean, places: number | null}} view
+   * @param {{verdict: import("./verdict.js").Verdict, isAway: boolean, favourite: boolean, chosen: boolean, bookless: boolean, places: number | null}} view
    */
   show(row, index, view) {
     const same = this.#row === row;
@@ -56,7 +57,7 @@ export class RowView {
     this.#showNumbers(row, view);
     this.#text(this.change, change(row.change));
     this.#set(this.change, "class", `c-change num ${tone(row.change)}`);
-    this.#showAge(view.verdict);
+    this.#showAge(view, row.timeS);
     this.#flash(row, same);
   }
 
@@ -80,12 +81,13 @@ export class RowView {
     this.#text(this.part, part(row.part));
   }
 
-  #showAge({ kind, reason, ageMs, leastMs }) {
-    const told = ageMs !== null ? age(ageMs) : leastMs !== null ? `≥ ${age(leastMs)}` : "–";
-    this.#text(this.age, kind === "stale" ? `old · ${told}` : told);
+  /** Where the age is not known, the price's own time stands there, by the bridge's clock. */
+  #showAge({ verdict: { kind, reason, ageMs, leastMs }, isAway }, timeS) {
+    const told = ageMs !== null ? age(ageMs) : leastMs === null ? "–" : timeS === null ? `≥ ${age(leastMs)}` : moment(timeS * 1000, Date.now());
+    this.#text(this.age, kind === "stale" && ageMs !== null ? `old · ${told}` : told);
     const why = kind === "stale" || kind === "empty" ? reason : "";
     this.#text(this.reason, kind === "provisional" ? "age unknown" : why);
-    this.#text(this.briefly, why);
+    this.#text(this.briefly, isAway || reason === NO_PRICE ? "" : why); // what holds for all stands above the table
     this.#set(this.reason, "title", reason || null);
   }
 

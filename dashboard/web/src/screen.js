@@ -63,6 +63,7 @@ export class Screen {
     const { favourites } = this.#remembered;
     this.#table.draw(this.#list, (row) => ({
       verdict: this.#page.verdict(row),
+      isAway: this.#page.isAway,
       favourite: favourites.has(row.key),
       chosen: row.key === this.chosen,
       bookless: this.#page.feeds.bookless(row.exchange),
@@ -99,9 +100,10 @@ export class Screen {
     const told = this.#page.notices(this.#api.isLoggedOut ? wayIn(window.location) : null);
     const { connected } = this.#page.broker.link;
     const [well, all] = this.#page.feeds.wellAndAll(this.#page.now());
-    const isLive = connected && !this.#page.isAway && all > 0 && well === all;
+    const isHeard = this.#page.prices.isAnyLive; // else all of it may be what the broker had kept
+    const isLive = connected && !this.#page.isAway && isHeard && all > 0 && well === all;
     mark(byId("link"), "data-live", String(isLive));
-    const feeds = all === 0 ? "No feeds" : well === 0 ? "Feeds away" : `${well} of ${all} feeds`;
+    const feeds = all === 0 ? "No feeds" : well === 0 ? "Feeds away" : well < all ? `${well} of ${all} feeds` : "Listening";
     say(byId("link"), isLive ? "Live" : !connected ? "Broker away" : this.#page.isAway ? "Bridge away" : feeds);
     showNotices(told);
   }

@@ -3,11 +3,13 @@
 import { HEARTBEAT_MS, ageMs, leastMs, provisional, silenceMs } from "./age.js";
 import { age } from "./format.js";
 
+export const NO_PRICE = "no price yet";
+
 /**
  * @typedef {{kind: "fresh" | "stale" | "provisional" | "empty", reason: string, ageMs: number | null, leastMs: number | null}} Verdict
  *   `ageMs`: null where it is not known; `leastMs`: then it is at least this, by the bridge's count and by ours since it came
  * @typedef {{away: string | null, trouble?: string | null}} World `away`: why nothing at all is to be believed (broker or
- *   bridge), or null; `trouble`: what is wrong with the row's exchange, in one word
+ *   bridge), or null; `trouble`: what is wrong with the row's exchange, in a few words
  */
 
 /**
@@ -16,7 +18,7 @@ import { age } from "./format.js";
  * @returns {Verdict}
  */
 export function judge(row, exchangeLive, world, nowMs) {
-  if (row.receipt === null) return { kind: "empty", reason: world.away ?? world.trouble ?? "no price yet", ageMs: null, leastMs: null };
+  if (row.receipt === null) return { kind: "empty", reason: world.away ?? world.trouble ?? NO_PRICE, ageMs: null, leastMs: null };
   const unsure = provisional(row.receipt, exchangeLive);
   const ages = unsure ? { ageMs: null, leastMs: leastMs(row.receipt, nowMs) } : { ageMs: ageMs(row.receipt, nowMs), leastMs: null };
   const reason = distrust(row, unsure, world, nowMs);

@@ -62,7 +62,7 @@ def test_a_whole_store_is_complete_with_figures(settings: Settings, capsys: pyte
     assert run(settings, Wish()) == 0
     ledger, told = capsys.readouterr().out.splitlines()
     assert ledger.endswith("ledger.db")
-    assert told.startswith("complete (2 topics, 7 rows, 1 runs")
+    assert told.startswith("complete (2 topics, 7 rows, 1 run,")
 
 
 def test_each_missing_range_is_a_line_with_what_became_of_it(
@@ -151,7 +151,7 @@ def test_from_the_command_line(settings: Settings, capsys: pytest.CaptureFixture
 
 def test_a_report_without_findings_is_one_verdict() -> None:
     report = Report("x", topics=1234, rows=5_000_000, runs=2, fills=1, seconds=3.21)
-    assert verdict(report) == "complete (1,234 topics, 5,000,000 rows, 2 runs, 1 fills, 3.2 s)"
+    assert verdict(report) == "complete (1,234 topics, 5,000,000 rows, 2 runs, 1 fill, 3.2 s)"
     assert list(lines(report)) == ["ledger: x", verdict(report)]
 
 

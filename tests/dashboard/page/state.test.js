@@ -172,6 +172,15 @@ test("where no exchange is heard of, the feeds say why", () => {
   assert.equal(noFeeds(waiting(feeds)), "Of the exchanges nothing is heard: the bridge is stopped.");
 });
 
+test("while the bridge is away no exchange is called well", () => {
+  const feeds = new Feeds(30);
+  health(feeds, "kucoin", { status: "online" });
+  health(feeds, "binance", { status: "reconnecting" });
+  health(feeds, "bridge", { status: "offline" });
+  assert.deepEqual(feeds.list(0).map((feed) => feed.status), ["reconnecting", "unknown", "offline"]);
+  assert.deepEqual(feeds.wellAndAll(0), [0, 2]);
+});
+
 test("one living shard of the bridge is enough not to call all prices old", () => {
   const feeds = new Feeds(30);
   health(feeds, "bridge/1", { status: "offline" });
