@@ -73,6 +73,7 @@ class Outbox:
         end = min(self._behind(start, count - late), self.taken - self._begin)
         self._acknowledged_bytes += sizes(self._log[start:end])
         self.acknowledged = self._begin + end
+        self._pass_parked()  # one may be the next to take
         self._mark(now_ns)
 
     # --- figures ------------------------------------------------------------------------------------

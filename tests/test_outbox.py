@@ -147,6 +147,21 @@ def test_a_parked_message_in_the_middle_leaves_the_others_countable() -> None:
     assert (outbox.acknowledged, outbox.unacknowledged_bytes) == (5, 0)
 
 
+def test_a_parked_message_that_comes_next_to_be_sent_again_is_not_taken_for_the_one_that_the_broker_answers() -> None:
+    outbox = filled(4)
+    batch = outbox.take(4)
+    outbox.park(batch[2])
+    outbox.rewind(None)
+    outbox.take(2)
+    outbox.acknowledge(2, SECOND)
+    outbox.drops()
+    (under_way,) = outbox.take(1)
+    assert outbox.oldest() is under_way
+    outbox.refuse(SECOND)
+    assert [(one.from_n, one.to_n) for one in outbox.drops()] == [(4, 4)]
+    assert outbox.unacknowledged == 0
+
+
 def test_messages_are_found_by_number_and_sent_again_behind_the_others() -> None:
     outbox = filled(6)
     outbox.take(6)
