@@ -126,7 +126,8 @@ class Outbox:
 
     def cramped_s(self, now_ns: int) -> float | None:
         """How far back it reaches, if its size and not `keep_s` sets that end to what can be sent again; else None."""
-        is_full = self._size > self._limit - 2 * self._limit // ROOM_SHARE
+        block = next((block.loose for block in self._packed), 0)  # room is made by whole blocks
+        is_full = self._size > self._limit - 2 * self._limit // ROOM_SHARE - block
         return self.reach_s(now_ns) if is_full and self._acknowledged_bytes else None
 
     # --- sending again ------------------------------------------------------------------------------

@@ -20,4 +20,6 @@ def test_it_is_told_again_only_after_the_log_reached_back_far_enough() -> None:
     assert cramped.look(None) is None
     assert cramped.look(59.0) is not None
     assert cramped.look(61.0) is None
+    assert cramped.look(59.0) is None
+    assert cramped.look(75.0) is None
     assert cramped.look(59.0) is not None

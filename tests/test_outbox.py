@@ -212,6 +212,20 @@ def test_a_full_log_tells_how_far_back_it_can_send_again() -> None:
     assert outbox.cramped_s(200 * SECOND) == pytest.approx(100, abs=4)
 
 
+def test_a_small_log_that_makes_room_by_whole_blocks_is_full_all_the_time() -> None:
+    outbox = Outbox(1_000_000, 90)
+    reaches = []
+    for n in range(1, 5001):
+        outbox.append("t", b"x" * 190, RUN, n, n * SECOND // 100)
+        outbox.take(1)
+        outbox.acknowledge(1, n * SECOND // 100)
+        outbox.pack(1024)
+        if n > 3000:
+            reaches.append(outbox.cramped_s(n * SECOND // 100))
+    assert None not in reaches
+    assert all(22 <= (reach or 0) <= 26 for reach in reaches)
+
+
 def packed(count: int, acknowledged: int) -> Outbox:
     """In blocks of four, as far as it is acknowledged."""
     outbox = filled(count, block=4)
