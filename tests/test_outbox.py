@@ -275,6 +275,22 @@ def test_a_rewind_into_packed_messages_sends_them_as_they_were() -> None:
     assert (outbox.acknowledged, outbox.unacknowledged_bytes, outbox.drops()) == (10, 0, [])
 
 
+def test_what_is_unpacked_takes_no_more_room_than_it_did_before() -> None:
+    count = 20_000
+    outbox = Outbox(64 << 20, 90)
+    for n in range(count):
+        outbox.append("prices/kucoin/BTC-USDT", bytes(190), RUN, 1_000 + n, 1_743_147_199_001_234_567 + n)
+    outbox.take(count)
+    outbox.acknowledge(count, SECOND)
+    outbox.pack(count)
+    tracemalloc.start()
+    outbox.rewind(None)
+    more, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(outbox) == count
+    assert more <= outbox.bytes
+
+
 def test_packed_messages_are_found_by_number() -> None:
     outbox = packed(10, 9)
     assert numbers(outbox.find("prices/x/A-B", RUN, 3, 10)) == list(range(3, 11))
