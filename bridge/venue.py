@@ -130,6 +130,7 @@ class Venue:
     def clock_moved(self, step_ns: int) -> None:
         """The clock was wrong by so much, and no stream had begun: times that are still to be told are corrected."""
         self.feed.clock_moved(step_ns)
+        self._starting.since_ns += step_ns
         for session in self.sessions:
             session.clock_moved(step_ns)
 

@@ -18,6 +18,7 @@ from bridge.notify import Notifier
 from bridge.simulator import Simulator
 from bridge.watchdog import Watchdog
 from tests.broker import Broker
+from tests.rig import Rig
 from tests.running import Subscriber, environment, subscribed
 
 pytestmark = pytest.mark.real
@@ -86,6 +87,14 @@ async def test_a_system_that_never_says_so_is_believed_when_the_exchanges_agree_
         system.wrong_ns = 0
         await heard.until(lambda: heard.told(PRICE))
         await heard.until(lambda: any("so it is believed" in one["reason"] for one in heard.told("errors/bridge")))
+
+
+async def test_an_exchange_that_was_never_reached_tells_since_when_by_the_corrected_clock(tmp_path: Path) -> None:
+    async with Simulator(seed=5, rate=1, invented=0) as sim:
+        venue = Rig(sim, tmp_path).venues["kucoin"]
+        wrong_ns = venue.status().since_ns
+        venue.clock_moved(YEAR_NS)
+        assert venue.status().since_ns == wrong_ns + YEAR_NS
 
 
 async def _through(system: System, heard: Subscriber) -> None:
