@@ -1,6 +1,5 @@
 """Says when the log is too small for the pace: what a killed broker forgets could not be sent again then. Pure."""
 
-
 ENOUGH_SHARE = 1.25
 """A reach that only wavers about what is needed is told once: room is made at intervals, and the pace changes."""
 

@@ -143,9 +143,16 @@ class Outbox:
         self._pass_parked()
 
     def find(self, topic: str, run: int | str, from_n: int, to_n: int) -> list[Entry]:
-        """What the log still holds of these numbers, both ends included, by number. Looks at the whole log."""
-        log = chain(self._packed.of(topic), self._log)
-        held = {e[3]: e for e in log if from_n <= e[3] <= to_n and e[0] == topic and e[2] == run}
+        """What the log still holds of these numbers, both ends included, by number; the newest of each.
+
+        Looks from the newest on until it has all: what is asked for is mostly new, and unpacking takes time.
+        """
+        held: dict[int, Entry] = {}
+        for entry in chain(reversed(self._log), self._packed.newest_of(topic)):
+            if from_n <= entry[3] <= to_n and entry[0] == topic and entry[2] == run:
+                held.setdefault(entry[3], entry)
+                if len(held) > to_n - from_n:
+                    break
         return [held[n] for n in sorted(held)]
 
     def waiting(self) -> list[Entry]:

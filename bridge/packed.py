@@ -87,12 +87,12 @@ class Packed:
         within = (block.first for block in self._blocks if block.first + self.size > position)
         return min(position, next(within, position))
 
-    def of(self, topic: str) -> Iterator[Entry]:
-        """The messages of the blocks that may hold a topic."""
+    def newest_of(self, topic: str) -> Iterator[Entry]:
+        """The messages of the blocks that may hold a topic, the newest first."""
         shade = _shade(topic)
-        for block in self._blocks:
+        for block in reversed(self._blocks):
             if block.shades & shade:
-                yield from _entries(block)
+                yield from reversed(list(_entries(block)))
 
     def _count(self, block: Block, sign: int) -> None:
         self.bytes += sign * (len(block.data) + BLOCK_BYTES)

@@ -7,9 +7,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from bridge import packed as blocks
 from bridge.dropped import MAX_RANGES, Dropped, Ranges
 from bridge.entries import ENTRY_BYTES, Entry
 from bridge.outbox import Outbox
+from bridge.packed import Block
 
 RUN = 1_743_147_000_123
 SECOND = 1_000_000_000
@@ -289,6 +291,15 @@ def test_what_is_unpacked_takes_no_more_room_than_it_did_before() -> None:
     tracemalloc.stop()
     assert len(outbox) == count
     assert more <= outbox.bytes
+
+
+def test_what_is_new_is_found_without_a_look_at_what_is_older(monkeypatch: pytest.MonkeyPatch) -> None:
+    outbox = packed(40, 40)
+    unpacked: list[Block] = []
+    known = blocks._entries
+    monkeypatch.setattr(blocks, "_entries", lambda block: unpacked.append(block) or known(block))  # type: ignore[func-returns-value]
+    assert numbers(outbox.find("prices/x/A-B", RUN, 34, 35)) == [34, 35]
+    assert [block.first for block in unpacked] == [36, 32]
 
 
 def test_packed_messages_are_found_by_number() -> None:
