@@ -44,15 +44,18 @@ class BrokerSign:
             self._line = None
 
     async def _answers(self) -> bool:
-        """Any answer will do, a refusal too."""
+        """Any answer will do: a refusal too, and a line that it cuts, as who has too many clients does."""
+        told, lives = b"", True
         try:
             async with asyncio.timeout(ANSWER_S):
                 told = await self._ask()
+        except ConnectionResetError:
+            pass  # cut before it was read
         except (OSError, TimeoutError):
-            told = b""
+            lives = False
         if not told:
             self.close()
-        return bool(told)
+        return lives
 
     async def _ask(self) -> bytes:
         if self._line is None:
