@@ -46,13 +46,13 @@ def ssh_words(machine: Machine) -> list[str]:
     words = [
         word
         for name in ("ansible_ssh_common_args", "ansible_ssh_extra_args")
-        for word in shlex.split(str(variables.get(name, "")))
+        for word in shlex.split(str(variables.get(name) or ""))
     ]
     for option, names in (
         ("-p", ("ansible_port", "ansible_ssh_port")),
         ("-i", ("ansible_ssh_private_key_file", "ansible_private_key_file")),
     ):
-        words += next(([option, str(variables[name])] for name in names if name in variables), [])
+        words += next(([option, str(variables[name])] for name in names if variables.get(name)), [])
     return [*words, target(machine)]
 
 
@@ -78,7 +78,7 @@ def page(machine: Machine) -> str:
     if variables.get("base_lan", True) is False:
         return f"http://127.0.0.1:{port} on the Pi alone (from here: ssh -L {port}:127.0.0.1:{port} {target(machine)})"
     plain = variables.get("base_tls") == "none" or variables.get("base_broker") == "existing"
-    return f"{'http' if plain else 'https'}://{host}:{port}"
+    return f"{'http' if plain else 'https'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def words(found: list[Machine], secrets: str, ansible: str) -> Iterator[str]:

@@ -76,6 +76,15 @@ def test_ssh_is_told_what_the_inventory_tells_ansible() -> None:
     assert ssh_words(found) == ["-o", "ProxyJump=door", "-p", "2222", "-i", "a key", "me@10.0.0.2"]
 
 
+def test_a_variable_that_is_there_without_a_value_is_no_word_for_ssh() -> None:
+    empty = dict.fromkeys(("ansible_ssh_common_args", "ansible_port", "ansible_ssh_private_key_file"))
+    assert ssh_words(("pi", {"ansible_host": "pi.local", **empty})) == ["pi.local"]
+
+
+def test_a_page_at_an_address_of_ipv6_can_be_opened() -> None:
+    assert page(("pi", {"ansible_host": "fd00::1", "ansible_user": "me"})) == "https://[fd00::1]:8000"
+
+
 def test_people_are_told_where_the_page_is() -> None:
     assert page(("pi", {"ansible_host": "pi.local"})) == "https://pi.local:8000"
     assert page(("pi", {"base_tls": "none", "dashboard_port": 8080})) == "http://pi:8080"
