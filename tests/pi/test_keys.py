@@ -88,3 +88,5 @@ def test_what_is_fetched_is_taken_if_it_is_the_owners_and_never_another_persons(
     done = keys.play(keys.theirs)
     assert (done.returncode, f"and not to {keys.fingerprint}" in done.stdout) == (2, True), done.stdout
     assert keys.here.read_text() == keys.ours.read_text()
+    done = keys.play(keys.ours.with_name("nowhere"))
+    assert done.returncode == 0, f"what an earlier run has fetched counts for nothing: {done.stdout}"
