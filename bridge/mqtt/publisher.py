@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from asyncio import shield, timeout
+from contextlib import suppress
 
 from bridge.backoff import Backoff
 from bridge.errors import SettingsError
@@ -93,12 +94,12 @@ class Publisher:
         """Send what can be sent within `drain_s`, say `stopped`, disconnect. How many messages are left."""
         outbox, connection = self._parts.outbox, self._connection
         deadline = self._parts.clock.monotonic_ns() + int(drain_s * 1e9)
+        self._pause.set()
         while outbox.unacknowledged and self._parts.clock.monotonic_ns() < deadline:
             self.wake()
             await asyncio.sleep(POLL_S)
             connection = self._connection
         self._closing = True
-        self._pause.set()
         if connection is not None and connection.flow.live:
             await self._say_goodbye(connection)
         elif connection is not None:
@@ -167,12 +168,14 @@ class Publisher:
         self.figures.reason = reason
 
     async def _wait(self, seconds: float) -> None:
+        """Until the next try; none is long once `close()` was called: the broker may be back, and there is no later."""
         self._vitals.promise(PUBLISHER, seconds)
-        try:
-            async with timeout(seconds):
-                await self._pause.wait()
-        except TimeoutError:
-            return
+        if self._pause.is_set():
+            await asyncio.sleep(POLL_S)
+        else:
+            with suppress(TimeoutError):
+                async with timeout(seconds):
+                    await self._pause.wait()
 
     # --- goodbye ------------------------------------------------------------------------------------
     def _leave(self, connection: Connection) -> None:

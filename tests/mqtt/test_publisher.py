@@ -287,6 +287,20 @@ async def test_closing_drains_and_says_stopped_for_ever(broker: Broker) -> None:
     assert not hasattr(message.properties, "MessageExpiryInterval")
 
 
+async def test_closing_hands_over_to_a_broker_that_is_back_since_the_last_try(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.backoff.random.uniform", lambda least, most: 3600.0)
+    async with listening(broker, "prices/#", session="store") as listener, running(House(broker)) as house:
+        await house.connected()
+        broker.stop()
+        await until(lambda: bool(house.publisher.figures.reason), "it is missed")
+        house.publish(7)
+        broker.start()
+        assert await house.publisher.close(drain_s=5) == 0
+        await until(lambda: set(listener.numbers(PRICE)) == set(range(1, 8)), "every number")
+
+
 async def test_closing_without_a_broker_counts_what_is_left(broker: Broker) -> None:
     broker.stop()
     async with running(House(broker)) as house:
