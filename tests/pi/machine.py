@@ -76,6 +76,7 @@ class Machine:
         self.address = f"{NETWORK}.{number}"
         self.root = folder / "root"
         self._space = f"{LINK}-{number}"
+        self.disks: list[Path] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._closing = ExitStack()
 
@@ -145,6 +146,7 @@ class Machine:
         command += ["--console=read-only", f"--network-namespace-path=/run/netns/{self._space}"]
         # reading whether the clock is right, and locking memory: both are usual on a machine
         command += ["--system-call-filter=adjtimex clock_adjtime @memlock"]
+        command += ["--capability=CAP_NET_ADMIN", *(f"--bind={disk}" for disk in self.disks)]
         with log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         wait_until(lambda: self.ssh("true", check=False).returncode == 0, BOOT_S, self._console)

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from bridge import __version__
 from tests.pi.machine import HOST, ROOT, Machine
 
 PLAYBOOK_S = 400
@@ -33,39 +34,62 @@ class Played:
 
 
 class Site:
-    """An inventory of these machines, secrets of its own, and bundles to install."""
+    """A user's checkout of the project, who reaches these machines by ssh as pi, and one inventory for all of them."""
 
-    def __init__(
-        self, folder: Path, machines: Mapping[str, Machine], variables: Mapping[str, Mapping[str, Any]]
-    ) -> None:
-        self.folder = folder
-        self.secrets = folder / "secrets"
-        self.bundles = folder / "bundles"
-        self._inventory = folder / "inventory.yml"
-        hosts = {name: self._host(machine) | variables[name] for name, machine in machines.items()}
-        everywhere = {"base_bundle_dir": str(self.bundles), "base_health_timeout_s": 60, "bridge_settings": simulated()}
-        told = {"tickbridge": {"hosts": hosts, "vars": everywhere}}
-        self._inventory.write_text(yaml.safe_dump(told), encoding="utf-8")
+    def __init__(self, folder: Path, machines: Mapping[str, Machine]) -> None:
+        self._folder = folder
+        self._machines = machines
+        self.checkout = checkout(folder / "checkout")
+        self.secrets = self.checkout / "ansible" / "secrets"
+        self.inventory = self.checkout / "ansible" / "inventory.yml"
+        self._let_ssh_know()
 
-    def _host(self, machine: Machine) -> dict[str, Any]:
-        return {
-            "ansible_host": machine.address,
-            "ansible_user": "pi",
-            "ansible_ssh_private_key_file": str(machine.key),
-            "ansible_ssh_common_args": " ".join(machine.options()),
-        }
+    def _let_ssh_know(self) -> None:
+        """What ~/.ssh/config would have."""
+        lines = [
+            line
+            for name, machine in self._machines.items()
+            for line in (
+                f"Host {name}",
+                f"HostName {machine.address}",
+                f"IdentityFile {machine.key}",
+                *as_config(machine),
+            )
+        ]
+        (self._folder / "ssh_config").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (self._folder / "bin").mkdir()
+        for program in ("ssh", "sftp"):
+            script = self._folder / "bin" / program
+            script.write_text(f'#!/bin/sh\nexec {shutil.which(program)} -F {self._folder}/ssh_config "$@"\n')
+            script.chmod(0o755)
+
+    def describe(self, variables: Mapping[str, Mapping[str, Any]]) -> None:
+        """More machines and variables, as the user may write them into the inventory that `make pi` wrote."""
+        told = yaml.safe_load(self.inventory.read_text(encoding="utf-8"))["tickbridge"]
+        for name in self._machines:
+            host = told["hosts"].setdefault(name, {"ansible_user": "pi"})
+            host.update(variables[name])
+        told["vars"].update({"base_health_timeout_s": 60, "bridge_settings": simulated()})
+        self.inventory.write_text(yaml.safe_dump({"tickbridge": told}), encoding="utf-8")
 
     def play(self, book: str, *options: str) -> Played:
         """Run one of ansible/*.yml."""
-        command = [BIN / "ansible-playbook", "-i", str(self._inventory), ROOT / "ansible" / book, *options]
+        return self._run(BIN / "ansible-playbook", "-i", self.inventory, f"ansible/{book}", *options)
+
+    def guided(self, act: str, *options: str, **variables: str) -> Played:
+        """What `make pi`, `make pi-upgrade` and `make pi-rollback` run."""
+        return self._run("scripts/pi", act, *options, **variables)
+
+    def _run(self, *command: str | Path, **variables: str) -> Played:
         done = subprocess.run(
             command,
-            env=self._environment(),
+            cwd=self.checkout,
+            env=self._environment() | variables,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=PLAYBOOK_S,
             check=False,
-            cwd=self.folder,
         )
         output = done.stdout + done.stderr
         return Played(done.returncode, output, {name: int(changed) for name, _, changed, *_ in RECAP.findall(output)})
@@ -79,17 +103,38 @@ class Site:
 
     def _environment(self) -> dict[str, str]:
         return os.environ | {
-            "ANSIBLE_CONFIG": str(ROOT / "ansible" / "ansible.cfg"),
-            "ANSIBLE_HOME": str(self.folder / "ansible"),
-            "TICKBRIDGE_SECRETS": str(self.secrets),
+            "ANSIBLE": str(BIN),
+            "ANSIBLE_CONFIG": str(self.checkout / "ansible" / "ansible.cfg"),
+            "ANSIBLE_HOME": str(self._folder / "ansible"),
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self._folder / "cp"),  # another run has machines of the same names
+            "HOST": "",
             "NO_COLOR": "1",
-            "PATH": f"{BIN}:{os.environ['PATH']}",
+            "PATH": f"{self._folder}/bin:{BIN}:{os.environ['PATH']}",
         }
+
+    @property
+    def made(self) -> Path:
+        """The bundle of the program as it is here."""
+        (made,) = (self.checkout / "dist" / "bundles").glob(f"tickbridge-{__version__}-????????-*.tar.gz")
+        return made
 
     @property
     def authority(self) -> Path:
         """The certificate that clients are given."""
         return self.secrets / "ca.crt"
+
+
+def checkout(folder: Path) -> Path:
+    """All that is needed of this one to install it elsewhere: what is changed there is not changed here."""
+    left_out = shutil.ignore_patterns(".*", "tests", "benchmarks", "node_modules", "dist", "secrets", "inventory.yml")
+    shutil.copytree(ROOT, folder, ignore=left_out)
+    (folder / ".venv").symlink_to(sys.prefix)
+    return folder
+
+
+def as_config(machine: Machine) -> list[str]:
+    """Its options for ssh as lines of ssh_config."""
+    return [option.replace("=", " ", 1) for option in machine.options() if option != "-o"]
 
 
 def simulated() -> dict[str, Any]:
@@ -101,14 +146,6 @@ def simulated() -> dict[str, Any]:
         "exchanges.binance.rest_host": f"http://{HOST}:18082",
         "exchanges.binance.ws_host": f"ws://{HOST}:18082",
     }
-
-
-def bundle(folder: Path, python: str) -> Path:
-    """The program as it is here, for machines like this one."""
-    command = [ROOT / "scripts" / "bundle", "--arch", os.uname().machine, "--python", python, "--to", folder]
-    subprocess.run(command, check=True, capture_output=True, timeout=120, env=os.environ | {"PYTHON": sys.executable})
-    (made,) = folder.glob("*.tar.gz")
-    return made
 
 
 def changed_bundle(made: Path, release: str, edits: Sequence[tuple[str, str, str]]) -> Path:

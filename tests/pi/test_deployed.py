@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from tests.broker import wait_until
-from tests.pi.machine import Machine, Network, parts
+from tests.pi.machine import CLOCK_IS_RIGHT, Machine, Network, parts
 from tests.pi.outside import Visitor, subscribe
-from tests.pi.site import Site, audit, bundle, changed_bundle, simulated, simulator
+from tests.pi.site import Site, audit, changed_bundle, simulated, simulator
 
 # no second try of one part: it stands on what came before
 pytestmark = [
@@ -35,6 +35,7 @@ LIMIT = ("--limit", UPGRADED)
 """Upgrades take minutes, so that one machine has them all."""
 BACK_S = 90.0
 ASKED_S = 20.0
+DAY_NS = 86_400 * 10**9
 OURS = ("tickbridge-bridge", "tickbridge-dashboard")
 LEDGER = "bridge/ledger/schema.py"
 BETTER = [("bridge/__init__.py", '"0.1.0"', '"0.1.1"')]
@@ -44,6 +45,12 @@ NEW_DATA = [
     (LEDGER, "elif version != VERSION:", "elif version > 2:"),
     (LEDGER, "db.execute(ADDED)", 'db.execute(ADDED); db.execute("PRAGMA user_version=2")'),
 ]
+WRONG_CLOCK = """[Service]
+Environment=LD_PRELOAD=/usr/$LIB/faketime/libfaketime.so.1
+Environment=FAKETIME_TIMESTAMP_FILE=/etc/faketime FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1
+SystemCallFilter=~adjtimex clock_adjtime
+"""
+"""The bridge's clock alone is wrong, and the kernel says nothing of it: a container has no other than its machine's."""
 BROKEN = [("bridge/app.py", "return uvloop.run(_main(settings, reload))", 'raise RuntimeError("a broken release")')]
 UNKNOWN = simulated() | {"homeassistant.birth_topic": "homeassistant/status"}
 """Settings with one that NEW_DATA does not know."""
@@ -65,7 +72,6 @@ class Home:
 
     machines: dict[str, Machine]
     site: Site
-    made: Path
 
     def visitor(self, profile: str) -> Visitor:
         return Visitor(self.machines[profile], self.site.authority)
@@ -76,7 +82,6 @@ class Home:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    packages = parts().packages
     folder = tmp_path_factory.mktemp("home")
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "key"], check=True)
     with ExitStack() as stack:
@@ -85,12 +90,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
         machines = {name: Machine(folder / name, name, 2 + n, folder / "key") for n, name in enumerate(PROFILES)}
         with ThreadPoolExecutor() as pool:
             list(pool.map(stack.enter_context, machines.values()))
-        telegraf, influxdb = (str(next(packages.glob(f"{name}_*.deb"))) for name in ("telegraf", "influxdb2"))
-        full = {"base_profile": "full", "telegraf_package": telegraf, "influxdb_package": influxdb}
-        both = {"dashboard_programs": ["tests"], "base_repositories": []}
-        site = Site(folder, machines, {"full": both | full, "embedded": both | {"base_profile": "embedded"}})
-        site.bundles.mkdir()
-        yield Home(machines, site, bundle(site.bundles, "3.13"))
+        yield Home(machines, Site(folder, machines))
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:
@@ -102,6 +102,23 @@ def healthy(machine: Machine) -> bool:
     return machine.ssh("sudo tickbridge healthy", check=False).returncode == 0
 
 
+def test_a_fresh_machine_shows_what_would_be_done(home: Home) -> None:
+    given = {"HOST": "pi@embedded", "PROFILE": "embedded"}
+    played = home.site.guided("install", "--check", "--diff", **given)
+    assert (played.code, "Written: ansible/inventory.yml" in played.output) == (0, True), played.output[-5000:]
+    assert home.machines["embedded"].ssh("ls /opt /etc/systemd/system").stdout.count("tickbridge") == 0
+    home.site.describe(described())
+
+
+def described() -> dict[str, dict[str, Any]]:
+    """Beside what `make pi` has written."""
+    packages = parts().packages
+    telegraf, influxdb = (str(next(packages.glob(f"{name}_*.deb"))) for name in ("telegraf", "influxdb2"))
+    full = {"base_profile": "full", "telegraf_package": telegraf, "influxdb_package": influxdb}
+    both = {"dashboard_programs": ["tests"], "base_repositories": []}
+    return {"full": both | full, "embedded": both}
+
+
 def test_a_wrong_variable_is_refused_by_name_before_anything_is_touched(home: Home) -> None:
     wrong = {"base_profile": "huge"}, {"bridge_settings": {"exchanges.kucoin.symbols": ["BTCUSDT"]}}, {"base_lam": True}
     for variables, words in zip(wrong, ("full, embedded", "BASE-QUOTE", "base_lam"), strict=True):
@@ -111,15 +128,9 @@ def test_a_wrong_variable_is_refused_by_name_before_anything_is_touched(home: Ho
         assert set(played.changed.values()) == {0}
 
 
-def test_a_fresh_machine_shows_what_would_be_done(home: Home) -> None:
-    played = home.site.play("site.yml", "--check", "--diff", "--limit", "embedded")
-    assert played.code == 0, played.output[-5000:]
-    assert home.machines["embedded"].ssh("ls /opt /etc/systemd/system").stdout.count("tickbridge") == 0
-
-
 def test_it_is_installed_and_works(home: Home) -> None:
-    played = home.site.play("site.yml", "--diff")
-    assert played.code == 0, played.output[-5000:]
+    played = home.site.guided("install", "--diff")
+    assert (played.code, "https://embedded:8000" in played.output) == (0, True), played.output[-5000:]
     for profile, machine in home.machines.items():
         assert machine.ssh("systemctl is-system-running", check=False).stdout == "running\n", failed(machine)
         everything = (
@@ -176,8 +187,9 @@ def test_rows_are_in_the_store_and_the_audit_is_complete(home: Home, profile: st
     wait_until(lambda: audit(home.machines[profile])["code"] == 0, BACK_S, lambda: str(audit(home.machines[profile])))
 
 
-def prices(visitor: Visitor, token: str, since_ns: int = 0) -> Any:
-    return visitor.api(f"/api/v1/history/kucoin/BTC-USDT?from={since_ns}&limit=5", token)["rows"]
+def prices(visitor: Visitor, token: str, since_ns: int = 0, until_ns: int | None = None) -> Any:
+    until = f"&to={until_ns}" if until_ns else ""
+    return visitor.api(f"/api/v1/history/kucoin/BTC-USDT?from={since_ns}{until}&limit=5", token)["rows"]
 
 
 def failed(machine: Machine) -> str:
@@ -202,6 +214,55 @@ def explained(report: dict[str, Any]) -> bool:
     return all(finding["fate"] not in ("missing", "late") for finding in report.get("findings", []))
 
 
+def test_a_clock_that_is_wrong_at_the_boot_and_corrected_later_leaves_no_wrong_time(home: Home) -> None:
+    machine, visitor, token = home.machines["embedded"], home.visitor("embedded"), home.token("embedded")
+    right = (machine.root / CLOCK_IS_RIGHT).read_text(encoding="utf-8")
+    machine.kill()
+    for unit in OURS:
+        machine.write(f"etc/systemd/system/{unit}.service.d/clock.conf", WRONG_CLOCK)
+    machine.write("etc/faketime", "-400d\n")
+    machine.write(CLOCK_IS_RIGHT, "")
+    booted_ns = time.time_ns()
+    machine.boot()
+    why = "until the system's clock is right"
+    wait_until(
+        lambda: why in machine.ssh("sudo tickbridge healthy", check=False).stdout, BACK_S, lambda: failed(machine)
+    )
+    wait_until(lambda: latest(home, "embedded").get("stale") is False, BACK_S, lambda: failed(machine))
+    assert "time_ns" not in latest(home, "embedded")
+    corrected_ns = time.time_ns()
+    machine.write(CLOCK_IS_RIGHT, right)
+    machine.ssh("echo +0 | sudo tee /etc/faketime && sudo systemd-tmpfiles --create clock.conf")
+    wait_until(lambda: bool(prices(visitor, token, corrected_ns)), BACK_S, lambda: failed(machine))
+    wait_until(lambda: healthy(machine) and explained(audit(machine)), BACK_S, lambda: str(audit(machine)))
+    assert prices(visitor, token, booted_ns, corrected_ns) == []
+    assert prices(visitor, token, 0, booted_ns - DAY_NS) == []
+    gaps = visitor.api("/api/v1/gaps?limit=50", token)["rows"]
+    assert any(gap["cause"] == "clock" and gap["from_ns"] > booted_ns for gap in gaps), gaps
+    for unit in OURS:
+        machine.ssh(f"sudo rm -r /etc/systemd/system/{unit}.service.d")
+    machine.ssh("sudo systemctl daemon-reload && sudo systemctl restart tickbridge-dashboard tickbridge-bridge")
+
+
+def latest(home: Home, profile: str) -> dict[str, Any]:
+    """What the broker retains of a price; empty: nothing."""
+    machine, guest = home.machines[profile], home.site.password(profile, "guest")
+    heard = subscribe(machine, home.site.authority, "latest/kucoin/BTC-USDT", user="guest", password=guest)
+    told = json.loads(heard.stdout.partition(" ")[2] or "{}")
+    assert isinstance(told, dict)
+    return told
+
+
+@contextmanager
+def edited(file: Path, old: str, new: str) -> Iterator[None]:
+    """With another text in it: the checkout after `git pull`."""
+    before = file.read_text(encoding="utf-8")
+    assert old in before
+    file.write_text(before.replace(old, new), encoding="utf-8")
+    yield
+    file.write_text(before, encoding="utf-8")
+
+
 def release(machine: Machine) -> str:
     return machine.ssh("readlink /opt/tickbridge/current").stdout.strip().rpartition("/")[2]
 
@@ -214,19 +275,19 @@ def settings(machine: Machine) -> str:
 def test_an_upgrade_shows_what_it_would_do_and_the_way_back_keeps_data_and_brings_the_settings_back(home: Home) -> None:
     machine = home.machines[UPGRADED]
     first, before = release(machine), settings(machine)
-    changed_bundle(home.made, "0.1.0-better", BETTER)
-    played = home.site.play("upgrade.yml", *LIMIT, "--check", "--diff")
-    assert (played.code, release(machine), settings(machine)) == (0, first, before), played.output[-5000:]
     more = {"bridge_settings": UNKNOWN, "bridge_memory_max": "310M", "mosquitto_memory_disk": "48M"}
-    played = home.site.play("upgrade.yml", *LIMIT, "-e", json.dumps(more))
+    with edited(home.site.checkout / "bridge" / "__init__.py", '"0.1.0"', '"0.1.1"'):
+        played = home.site.guided("upgrade", *LIMIT, "--check", "--diff")
+        assert (played.code, release(machine), settings(machine)) == (0, first, before), played.output[-5000:]
+        played = home.site.guided("upgrade", *LIMIT, "-e", json.dumps(more))
     assert played.code == 0, played.output[-5000:]
-    assert release(machine) == "0.1.0-better"
+    assert release(machine).startswith("0.1.1-")
     assert {"MemoryMax=310M", 'homeassistant.birth_topic = "homeassistant/status"'} <= set(
         settings(machine).splitlines()
     )
     assert machine.ssh("findmnt --noheadings --output SIZE /var/lib/mosquitto").stdout.split() == ["48M"]
     assert "0.1.1" in machine.ssh("sudo tickbridge healthy --proof-may-wait").stdout
-    played = home.site.play("rollback.yml", *LIMIT)
+    played = home.site.guided("rollback", *LIMIT)
     assert played.code == 0, played.output[-5000:]
     assert (release(machine), settings(machine)) == (first, before)
     wait_until(lambda: explained(audit(machine)), BACK_S, lambda: str(audit(machine)))
@@ -243,7 +304,7 @@ def test_the_brokers_state_is_on_the_disk_as_soon_as_a_service_asks(home: Home) 
 
 def test_back_to_a_release_that_cannot_read_newer_data_is_refused_and_undone(home: Home) -> None:
     machine = home.machines[UPGRADED]
-    changed_bundle(home.made, "0.1.0-newdata", NEW_DATA)
+    changed_bundle(home.site.made, "0.1.0-newdata", NEW_DATA)
     played = home.site.play("upgrade.yml", *LIMIT)
     assert played.code == 0, played.output[-5000:]
     played = home.site.play("rollback.yml", *LIMIT, "-e", "base_health_timeout_s=15")
@@ -258,7 +319,7 @@ def test_back_to_a_release_that_cannot_read_newer_data_is_refused_and_undone(hom
 def test_a_release_that_does_not_work_is_rolled_back_with_its_settings_and_says_why(home: Home) -> None:
     machine = home.machines[UPGRADED]
     before = settings(machine)
-    changed_bundle(home.made, "0.1.0-broken", BROKEN)
+    changed_bundle(home.site.made, "0.1.0-broken", BROKEN)
     more = {"bridge_settings": UNKNOWN, "base_health_timeout_s": 15}
     played = home.site.play("upgrade.yml", *LIMIT, "-e", json.dumps(more))
     assert played.code != 0
@@ -268,7 +329,7 @@ def test_a_release_that_does_not_work_is_rolled_back_with_its_settings_and_says_
 
 
 def test_a_broken_release_that_has_converted_the_data_stays_and_says_why_nothing_works(home: Home) -> None:
-    changed_bundle(home.made, "0.1.0-worse", WORSE)
+    changed_bundle(home.site.made, "0.1.0-worse", WORSE)
     times = {"base_health_timeout_s": 15, "base_rollback_timeout_s": 10}
     played = home.site.play("upgrade.yml", *LIMIT, "-e", json.dumps(times))
     assert played.code != 0
