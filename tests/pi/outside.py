@@ -1,6 +1,7 @@
 """What another machine at home sees of a Pi: the page by https, the broker by TLS."""
 
 import json
+import socket
 import ssl
 import subprocess
 import urllib.error
@@ -14,6 +15,7 @@ from tests.broker import binary
 from tests.pi.machine import Machine
 
 ANSWER_S = 10.0
+REACH_S = 2.0
 
 
 class Visitor:
@@ -52,6 +54,32 @@ class Visitor:
         status, body = self.get(path, token)
         assert status == 200, f"{path}: {status} {body[:300]}"
         return json.loads(body)
+
+
+def reachable(machine: Machine, port: int) -> bool:
+    """Whether anybody answers there."""
+    try:
+        socket.create_connection((machine.address, port), timeout=REACH_S).close()
+    except OSError:
+        return False
+    return True
+
+
+def retain(machine: Machine, authority: Path, topic: str, payload: str, *, user: str, password: str) -> None:
+    """A retained message."""
+    command = [
+        binary("mosquitto_pub"),
+        "-h",
+        machine.address,
+        "-p",
+        "8883",
+        "--cafile",
+        str(authority),
+        "-r",
+        "-q",
+        "1",
+    ]
+    subprocess.run([*command, "-u", user, "-P", password, "-t", topic, "-m", payload], check=True, timeout=30)
 
 
 def subscribe(

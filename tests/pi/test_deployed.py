@@ -11,14 +11,16 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.broker import wait_until
+from tests.certificates import Authority
 from tests.pi.machine import CLOCK_IS_RIGHT, Machine, Network, parts
-from tests.pi.outside import Visitor, subscribe
+from tests.pi.outside import Visitor, reachable, retain, subscribe
 from tests.pi.site import Site, audit, changed_bundle, simulated, simulator
 
 # no second try of one part: it stands on what came before
@@ -217,6 +219,7 @@ def explained(report: dict[str, Any]) -> bool:
 def test_a_clock_that_is_wrong_at_the_boot_and_corrected_later_leaves_no_wrong_time(home: Home) -> None:
     machine, visitor, token = home.machines["embedded"], home.visitor("embedded"), home.token("embedded")
     right = (machine.root / CLOCK_IS_RIGHT).read_text(encoding="utf-8")
+    machine.ssh(f"sudo systemctl stop {' '.join(OURS)} mosquitto")
     machine.kill()
     for unit in OURS:
         machine.write(f"etc/systemd/system/{unit}.service.d/clock.conf", WRONG_CLOCK)
@@ -251,6 +254,33 @@ def latest(home: Home, profile: str) -> dict[str, Any]:
     told = json.loads(heard.stdout.partition(" ")[2] or "{}")
     assert isinstance(told, dict)
     return told
+
+
+def test_options_that_are_changed_later_take_effect_and_lose_nothing(home: Home, tmp_path: Path) -> None:
+    machine, secret = home.machines["full"], home.site.password("full", "homeassistant")
+    kept = partial(subscribe, machine, topic="homeassistant/status", user="homeassistant", password=secret)
+    retain(machine, home.site.authority, "homeassistant/status", "online", user="homeassistant", password=secret)
+    machine.ssh("nohup python3 -m http.server 8080 >/dev/null 2>&1 &")
+    wait_until(lambda: reachable(machine, 8080), BACK_S, lambda: "no server at 8080")
+    mine = Authority.new(tmp_path / "mine")
+    names = f"DNS:localhost,DNS:full,IP:127.0.0.1,IP:{machine.address}"
+    cert, key = map(str, mine.certificate("full", names=names))
+    tls = {
+        "base_tls": "files",
+        "base_tls_cert_file": cert,
+        "base_tls_key_file": key,
+        "base_tls_ca_file": str(mine.file),
+    }
+    more = {"base_firewall": True, "base_journal": "persistent", "mosquitto_persistence": "disk"}
+    played = home.site.play("site.yml", "--limit", "full", "-e", json.dumps(tls | more))
+    assert played.code == 0, played.output[-5000:]
+    ports = (22, 1883, 8000, 8080, 8086, 8883, 9001)
+    assert [port for port in ports if reachable(machine, port)] == [22, 8000, 8883, 9001]
+    assert Visitor(machine, mine.file).get("/")[0] == 200
+    assert "online" in kept(mine.file).stdout
+    assert machine.ssh("findmnt /var/lib/mosquitto", check=False).returncode == 1
+    assert machine.ssh("ls /var/log/journal").stdout
+    wait_until(lambda: explained(audit(machine)), BACK_S, lambda: str(audit(machine)))
 
 
 @contextmanager
