@@ -23,7 +23,7 @@ PROBLEMS: Mapping[int, str] = {
 }
 UNSIGNED = frozenset({SELF_SIGNED, SELF_SIGNED_IN_CHAIN, NO_ISSUER, NO_ISSUER_AT_ALL})
 CUT = "the connection ends before it is encrypted: is there TLS on port {port}? Mostly it is on 8883"
-WANTED = "does port {port} want encryption? Then set broker.tls = true"
+WANTED = "the broker hangs, or does port {port} want encryption? Then set broker.tls = true"
 SILENT = "Operation timed out"
 """aiomqtt's words where a server takes the connection and says nothing."""
 

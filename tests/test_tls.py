@@ -104,7 +104,7 @@ def wrong(place: Place, case: str) -> tuple[dict[str, Any], str]:
         "a port without TLS": ({"port": good.broker.port}, f"is there TLS on port {good.broker.port}"),
         "a port with TLS": (
             {"tls": False, "ca_file": None},
-            f"does port {port} want encryption? Then set broker.tls = true",
+            f"the broker hangs, or does port {port} want encryption? Then set broker.tls = true",
         ),
     }
     settings, told = changed[case]

@@ -160,7 +160,7 @@ class Asking:
             pages: list[bytes] = []
             expected = 1
             while len(pages) < expected:
-                payload = await self._next(what, correlation)
+                payload = await self._next(correlation)
                 page = _read(_page, payload)
                 if not page.ok:
                     raise BridgeRefuses(f"{what}: {(page.error or 'no reason given')[:300]}")
@@ -182,7 +182,7 @@ class Asking:
             raise BrokerLost(str(error)) from error
         return correlation
 
-    async def _next(self, what: str, correlation: bytes) -> bytes:
+    async def _next(self, correlation: bytes) -> bytes:
         """The next page of this answer; what belongs to an earlier question is passed over."""
         try:
             async with asyncio.timeout(ANSWER_S):
@@ -191,7 +191,7 @@ class Asking:
                     if getattr(message.properties, "CorrelationData", None) == correlation:
                         return bytes(message.payload)
         except TimeoutError:
-            raise BridgeAway(f"the bridge does not answer ({what})") from None
+            raise BridgeAway("the bridge does not answer") from None
         except (aiomqtt.MqttError, StopAsyncIteration) as error:
             raise BrokerLost(str(error)) from error
 

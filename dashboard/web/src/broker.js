@@ -13,6 +13,7 @@ const BACKOFF_MOST_MS = 15_000;
 const KEEPALIVE_S = 60; // a hidden tab's timers run once a minute
 const LARGEST_PACKET = 8 * 1024 * 1024; // a whole market's catalogue is some 300 kB
 const REFUSED = 128;
+const SILENT = "connack timeout"; // the library's words
 
 /**
  * @typedef {{topic: string, payload: Uint8Array, retain: boolean, expiryS?: number}} Message
@@ -90,7 +91,7 @@ export class Broker {
     client.on("connect", mine(() => this.#connected()));
     client.on("packetreceive", mine(() => (this.#askedAt = null)));
     client.on("message", mine((topic, payload, packet) => this.#heard(topic, payload, packet)));
-    client.on("error", mine((error) => this.#lose(error.message)));
+    client.on("error", mine((error) => this.#lose(error.message === SILENT ? "no answer" : error.message)));
     client.on("close", mine(() => this.#lose("")));
   }
 

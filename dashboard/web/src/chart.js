@@ -24,6 +24,7 @@ export class Chart {
   #list = [];
   #stepS = 60;
   #colours = {};
+  #isFresh = true;
   #place;
   #times = null;
   #timer = 0;
@@ -136,6 +137,13 @@ export class Chart {
     this.#shade.show(bands, this.#colours.gap);
   }
 
+  /** Whether the last price may look live: else its line and label are as pale as an old price. */
+  believe(isFresh) {
+    if (isFresh === this.#isFresh) return;
+    this.#isFresh = isFresh;
+    this.#label();
+  }
+
   /** Whether a candle is missing between the two times. */
   isMissing(fromS, toS) {
     return this.#list.some((one) => one.close === undefined && one.time + this.#stepS > fromS && one.time <= toS);
@@ -207,11 +215,16 @@ export class Chart {
   #paint() {
     const style = getComputedStyle(document.documentElement);
     const colour = (name) => style.getPropertyValue(`--${name}`).trim();
-    this.#colours = { gap: colour("gap"), upSoft: colour("up-soft"), downSoft: colour("down-soft") };
+    this.#colours = { gap: colour("gap"), label: colour("label"), upSoft: colour("up-soft"), downSoft: colour("down-soft") };
     const [up, down] = [colour("up"), colour("down")];
     this.#chart.applyOptions(look(colour));
     this.#candles.applyOptions({ upColor: up, downColor: down, wickUpColor: up, wickDownColor: down });
     this.#volume.setData(this.#list.map((candle) => this.#bar(candle)));
+    this.#label();
+  }
+
+  #label() {
+    this.#candles.applyOptions({ priceLineColor: this.#isFresh ? "" : this.#colours.label }); // "": the last candle's own
   }
 }
 

@@ -3,12 +3,14 @@
 import { byId, element, mark, say } from "./dom.js";
 import { lasting } from "./silence.js";
 
+/** Of these nobody knows how many prices are old now, nor how late. */
+const UNHEARD = new Set(["silent", "unknown", "offline", "stopped"]);
 const FIGURES = [
   ["Symbols", (told) => told.symbols],
-  ["Old", (told) => told.stale_count],
+  ["Old", (told, isHeard) => (isHeard ? told.stale_count : undefined)],
   ["Reconnects", (told) => told.reconnects],
   ["Open gaps", (told) => told.gaps_open],
-  ["Lag", (told) => (told.lag_ms?.p50 === undefined ? undefined : `${Math.round(told.lag_ms.p50)} ms`)],
+  ["Lag", (told, isHeard) => (!isHeard || told.lag_ms?.p50 === undefined ? undefined : `${Math.round(told.lag_ms.p50)} ms`)],
   ["Version", (told) => (told.connection === undefined ? undefined : told.version)],
 ];
 const GAPS = FIGURES.findIndex(([label]) => label === "Open gaps");
@@ -49,7 +51,7 @@ export class HealthView {
     mark(card.item, "class", `feed ${tone(feed.status)}`);
     say(card.reason, feed.reason);
     card.figures.forEach(({ box, value }, which) => {
-      const figure = FIGURES[which][1](feed.told);
+      const figure = FIGURES[which][1](feed.told, !UNHEARD.has(feed.status));
       box.hidden = figure === undefined || figure === null;
       say(value, String(figure));
     });

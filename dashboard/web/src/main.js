@@ -52,7 +52,8 @@ class Application {
       sort: (column) => this.#sort(table, column), moved: () => this.screen?.want(),
     });
     const health = new HealthView({ gaps: (exchange) => this.gaps.open({ exchange, state: "unsettled" }) });
-    this.screen = new Screen({ api, page: this.page, table, detail: this.detail, remembered: this.remembered, health });
+    const believe = (isFresh) => chart.believe(isFresh);
+    this.screen = new Screen({ api, page: this.page, table, detail: this.detail, remembered: this.remembered, health, believe });
     const chart = new Chart(byId("chart"), {
       older: () => this.symbol.older(), settled: () => this.#settled(chart), legend: (candle, gap) => this.detail.legend(candle, gap),
     });

@@ -40,7 +40,7 @@ function brokerAway({ since, reason, ever }) {
 
 function bridgeAway({ status, since }) {
   if (status === "silent") return `No word from the bridge since ${since ? clock(since) : "this page was opened"} – ${OLD}`;
-  return `Bridge ${status}, ${since ? `heard at ${clock(since)}` : "since before this page was opened"} – ${OLD}`;
+  return `Bridge ${status} since ${since ? clock(since) : "before this page was opened"} – ${OLD}`;
 }
 
 function wholeMarket(cost) {

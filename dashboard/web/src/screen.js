@@ -1,10 +1,10 @@
 /** Draws the page: at most once a frame, and the slow parts once a second. */
 
 import { wayIn } from "./api.js";
-import { parted } from "./decimal.js";
 import { byId, element, mark, say } from "./dom.js";
 import { arrange } from "./order.js";
 import { emptyWords, noFeeds } from "./silence.js";
+import { title } from "./title.js";
 
 const REORDER_MS = 1000;
 
@@ -15,6 +15,7 @@ export class Screen {
   #detail;
   #remembered;
   #health;
+  #believe;
   #list = [];
   #rows = -1;
   #orderedAt = -Infinity;
@@ -22,9 +23,11 @@ export class Screen {
   search = "";
   /** The open row's key. */ chosen = null;
 
-  /** @param {{api: object, page: object, table: object, detail: object, remembered: object, health: object}} parts */
-  constructor({ api, page, table, detail, remembered, health }) {
+  /** @param {{api: object, page: object, table: object, detail: object, remembered: object, health: object,
+   *   believe(isFresh: boolean): void}} parts `believe`: whether the open row's last price is to look live */
+  constructor({ api, page, table, detail, remembered, health, believe }) {
     this.#api = api;
+    this.#believe = believe;
     this.#health = health;
     this.#page = page;
     this.#table = table;
@@ -52,7 +55,7 @@ export class Screen {
     this.#table.without(emptyWords(facts));
     this.#count();
     const row = this.#page.prices.rows.get(this.chosen);
-    document.title = row?.price ? `${parted(row.price, this.#page.steps.known(row.key))[0]} ${row.symbol} · Tickbridge` : "Tickbridge";
+    document.title = title(row, row && this.#page.verdict(row).kind, row && this.#page.steps.known(row.key));
     this.want();
   }
 
@@ -75,7 +78,9 @@ export class Screen {
 
   #drawDetail(row) {
     const known = this.#page.steps.known(row.key);
-    this.#detail.draw(row, this.#page.verdict(row), this.#page.feeds.bookless(row.exchange), known);
+    const verdict = this.#page.verdict(row);
+    this.#detail.draw(row, verdict, this.#page.feeds.bookless(row.exchange), known);
+    this.#believe(verdict.kind === "fresh");
   }
 
   #order() {

@@ -12,6 +12,7 @@ import { rootOf, route } from "../../../dashboard/web/src/route.js";
 import { emptyWords, noFeeds } from "../../../dashboard/web/src/silence.js";
 import { Steps } from "../../../dashboard/web/src/steps.js";
 import { Remembered } from "../../../dashboard/web/src/store.js";
+import { title } from "../../../dashboard/web/src/title.js";
 
 const bytesOf = (text) => new TextEncoder().encode(text);
 const json = (value) => bytesOf(JSON.stringify(value));
@@ -87,6 +88,15 @@ test("what the page must say, the gravest first", () => {
   assert.match(told[0].text, /^Broker away since 14:03:22 – prices below are old/);
   assert.equal(told[1].text, "Demo: simulated prices");
   assert.match(told[2].text, /^7 updates of further symbols/);
+});
+
+test("the tab's title tells only a price that may be believed", () => {
+  const row = { symbol: "BTC-USDT", price: "85243.80" };
+  assert.equal(title(row, "fresh", 1), "85243.8 BTC-USDT · Tickbridge");
+  assert.equal(title(row, "stale", 1), "old: BTC-USDT · Tickbridge");
+  assert.equal(title(row, "provisional", 1), "BTC-USDT · Tickbridge");
+  assert.equal(title({ ...row, price: null }, "empty", 1), "Tickbridge");
+  assert.equal(title(undefined, "empty", null), "Tickbridge");
 });
 
 test("what the whole market would cost is told only to who could choose it", () => {

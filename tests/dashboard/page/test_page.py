@@ -120,9 +120,11 @@ def test_prices_without_a_heartbeat_grow_old_before_ones_eyes(feed: Feed, open_p
     expect(line(page, "kucoin/BTC-USDT")).to_have_class("fresh chosen")
     page.clock.run_for(20_000)
     expect(line(page, "kucoin/BTC-USDT")).to_have_class("fresh chosen")
+    expect(page).to_have_title("1.5 BTC-USDT · Tickbridge")
     page.clock.run_for(20_000)
     expect(line(page, "kucoin/BTC-USDT")).to_have_class("stale chosen")
     expect(page.locator("#notices")).to_contain_text("No word from the bridge since")
+    expect(page).to_have_title("old: BTC-USDT · Tickbridge")
 
 
 def test_an_offline_bridge_makes_all_prices_old(feed: Feed, open_page: Open) -> None:
@@ -130,7 +132,7 @@ def test_an_offline_bridge_makes_all_prices_old(feed: Feed, open_page: Open) -> 
     feed.price("kucoin", "BTC-USDT", "1.5")
     expect(line(page, "kucoin/BTC-USDT")).to_have_class("fresh chosen")
     feed.health("bridge", "offline")
-    expect(page.locator("#notices")).to_contain_text("Bridge offline")
+    expect(page.locator("#notices")).to_contain_text("Bridge offline since")
     expect(line(page, "kucoin/BTC-USDT")).to_contain_text("bridge offline")
 
 
