@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
 from typing import Self
@@ -29,6 +29,11 @@ HOST = f"{NETWORK}.1"
 LINK = f"tbpi{NUMBER}"
 CLOCK_IS_RIGHT = "etc/tmpfiles.d/clock.conf"
 """At each boot it does what systemd-timesyncd does once it has set the clock."""
+
+
+CGROUPS = [Path("/sys/fs/cgroup", name) for name in ("systemd", "unified", "")]
+"""Where systemd keeps its units: in v1, in v2 beside it, in v2 alone."""
+ENTER = 'while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs"; shift; done; shift; exec "$@"'
 
 
 class Parts:
@@ -147,6 +152,10 @@ class Machine:
         # reading whether the clock is right, and locking memory: both are usual on a machine
         command += ["--system-call-filter=adjtimex clock_adjtime @memlock"]
         command += ["--capability=CAP_NET_ADMIN", *(f"--bind={disk}" for disk in self.disks)]
+        groups = self._cgroups()
+        for group in groups:
+            group.mkdir(exist_ok=True)
+        command = ["sh", "-c", ENTER, "boot", *map(str, groups), "--", *command]
         with log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         wait_until(lambda: self.ssh("true", check=False).returncode == 0, BOOT_S, self._console)
@@ -159,6 +168,12 @@ class Machine:
                 os.kill(int(child), signal.SIGKILL)
             self._process.wait(timeout=20)
             self._process = None
+            for group in self._cgroups():
+                remove(group)
+
+    def _cgroups(self) -> list[Path]:
+        """Of its own: two systems in one would now and then take the other's units away."""
+        return [root / self._space for root in CGROUPS if (root / "cgroup.procs").exists()]
 
     def ssh(self, line: str, *, check: bool = True, timeout: float = 60) -> "subprocess.CompletedProcess[str]":
         """One line of shell there."""
@@ -180,3 +195,10 @@ def quiet(*command: str) -> None:
     """Run it; what it says is only told if it fails."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
+
+
+def remove(group: Path) -> None:
+    """A cgroup with all in it; one that is still busy stays, and is entered again."""
+    with suppress(OSError):
+        for folder, _, _ in os.walk(group, topdown=False):
+            os.rmdir(folder)
