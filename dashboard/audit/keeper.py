@@ -4,7 +4,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import Any
+
+from msgspec.structs import replace
 
 from bridge.errors import BrokerLost, StoreError
 from bridge.settings import Settings
@@ -53,7 +56,8 @@ class Keeper:
         self._history = history
         self._now_ns = now_ns
         self._prefix = Topics(settings.prefix).prefix
-        self._trail = Trail(int(self._keep.settle_s * 1e9), int(self._keep.reach_s * 1e9))
+        self._reach_ns = int(self._keep.reach_s * 1e9)
+        self._trail = self._new_trail()
         self._holes: list[Hole] = []
         self._lost: list[Hole] = []
         self._unlooked = False
@@ -68,6 +72,9 @@ class Keeper:
         self._warned = False
         self._state, self._reason = "starting", "nothing was audited yet"
         self.counts = Counts()
+
+    def _new_trail(self) -> Trail:
+        return Trail(int(self._keep.settle_s * 1e9), self._reach_ns)
 
     async def run(self) -> None:
         """One connection after the other, one round after the other."""
@@ -135,16 +142,29 @@ class Keeper:
 
     async def _next_run(self, bridge: Asking, told: Told, keeps: Keeps) -> Told:
         """Other runs have begun: what the old ones told at their end is in the ledger, unless the bridge was killed."""
-        before = self._run
-        if self._version is not None:
+        before, first = self._run, self._version is None
+        if not first:
             told = await bridge.ledger()
-        if before is not None and before != told.run:
+        if before is None:
+            if not first:  # until this run began there was no right clock
+                self._trail = self._new_trail()
+            told = await self._with_earlier(bridge, told)
+        elif before != told.run:
             runs = {run.run: run for run in told.runs if run.run > before and run.run != told.run}
             for run in (before, *sorted(runs)[-MOST_RUNS:]):
                 self._trail.note(await bridge.run(run), told.at_ns, keeps)
             self._note_killed([run for run in told.runs if run.run == before or run.run in runs])
         self._run = told.run
         return told
+
+    async def _with_earlier(self, bridge: Asking, told: Told) -> Told:
+        """A power cut ends bridge and store alike: what it took is of a run before the first that we meet."""
+        since_ns = told.at_ns - self._reach_ns
+        recent = [run for run in told.runs if run.run != told.run and max(run.known_ns, run.ended_ns or 0) >= since_ns]
+        recent = sorted(recent, key=attrgetter("run"))[-MOST_RUNS:]
+        rows = [row for run in recent for row in await bridge.run(run.run)]
+        self._note_killed(recent)
+        return replace(told, rows=[*rows, *told.rows])
 
     def _note_killed(self, runs: Iterable[RunTold]) -> None:
         for run in runs:

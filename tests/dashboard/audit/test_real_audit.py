@@ -93,6 +93,22 @@ async def test_a_killed_bridge_is_complete_up_to_a_time_and_unproven_after_it(tm
         assert code == 3, report
 
 
+async def test_what_the_run_before_has_lost_is_found_though_bridge_and_dashboard_were_both_away(tmp_path: Path) -> None:
+    async with audited_world(tmp_path) as world:
+        await world.complete()
+        world.stop_bridge()
+        world.stop_dashboard()
+        remove_prices(world.folder / "history.sqlite", "max")
+        world.start_bridge()
+        world.start_dashboard()
+        over = lambda one: one.get("lost") and not one.get("missing")  # noqa: E731
+        told = await world.until(over, "it is told lost", 60)
+        await world.gap("lost", told["lost"])
+        code, report = await world.audit()
+        assert {one["fate"] for one in report["findings"]} == {"declared"}, report
+        assert code == 1
+
+
 async def test_while_the_broker_is_away_the_proof_waits_and_nothing_is_lost(tmp_path: Path) -> None:
     async with audited_world(tmp_path) as world:
         await world.complete()
