@@ -85,7 +85,9 @@ async def lets_in(settings: Settings, who: str) -> Finding:
         soon = ends_soon(until_s) if until_s is not None else None
         return Finding(who, True, f"{place} is let in" + (f"; {soon}" if soon else ""))
     except (aiomqtt.MqttError, OSError) as error:
-        return wrong(who, f"{place}: {words(error, broker)}", "does the broker run, and does it know this user?")
+        knows_us_not = isinstance(error, aiomqtt.MqttCodeError) and "uthori" in str(error)
+        cure = "does it know this user?" if knows_us_not else "does the broker run, and does it know this user?"
+        return wrong(who, f"{place}: {words(error, broker)}", cure)
     except SettingsError as error:
         return wrong(who, str(error), "run this as the service's user or as root")
 

@@ -111,10 +111,12 @@ async def test_lines_carry_their_level_into_the_log(supervisor: Supervisor, capl
 async def test_time_that_a_child_tells_itself_is_left_out(
     supervisor: Supervisor, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "kid")
     lines = "2026-11-30T03:01:33: Warning: root\\n1796007693: Error: no\\nat 2026-11-30T03:01:33: said"
     kid = supervisor.start(recipe(f"print('{lines}'); raise SystemExit(2)", final=frozenset({2})))
     await asyncio.wait_for(kid.exited.wait(), 10)
-    assert [record.message for record in caplog.records if record.name == "kid"] == ["Warning: root", "Error: no"]
+    told = [record.message for record in caplog.records if record.name == "kid"]
+    assert told == ["Warning: root", "Error: no", "at 2026-11-30T03:01:33: said"]
     assert kid.last_words[-1] == "at 2026-11-30T03:01:33: said"
 
 

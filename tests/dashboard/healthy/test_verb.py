@@ -59,7 +59,9 @@ async def test_a_house_that_works_and_then_loses_one_part_after_the_other(
         told = problems(await look(settings, Wish(parts=("dashboard",))))
         assert "refused" in told["page"]
         wrong = settings.model_copy(update={"broker": settings.broker.model_copy(update={"user": "nobody"})})
-        assert "ot authori" in problems(await look(wrong, Wish(typed=True)))["broker"]
+        refused = next(one for one in await look(wrong, Wish(typed=True)) if one.what == "broker")
+        assert "ot authori" in refused.told
+        assert refused.cure == "does it know this user?"
 
 
 def test_the_verb_tells_people_and_programs_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
