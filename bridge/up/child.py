@@ -172,7 +172,11 @@ class Child:
         """Kill it when it hangs: who is stopped or stuck obeys no SIGTERM. What was not sent yet becomes a gap."""
         if self._sign is None:
             return
-        silent_s = await self._sign.lost()
+        try:
+            silent_s = await self._sign.lost()
+        except Exception:  # ours is at fault, and the child may be well: it lives on, unwatched
+            log.exception("%s: nobody sees any more whether it hangs, until it is started again", self.name)
+            return
         self.hangs += 1
         log.error("%s hangs (no sign of life for %.0f s, its hang no. %d): killed", self.name, silent_s, self.hangs)
         with suppress(ProcessLookupError):  # it ended a moment ago

@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -120,3 +120,25 @@ async def test_child_that_says_only_that_it_is_stuck_is_killed(
     stuck = TELLING.replace("READY=1\\nWATCHDOG=1", "STATUS=stuck: tend")
     kid = supervisor.start(Recipe("kid", (sys.executable, "-c", stuck), watched=True))
     await until(lambda: kid.hangs)
+
+
+class Blind:
+    """A sign whose own code is at fault."""
+
+    environment: Mapping[str, str] = {}
+
+    async def lost(self) -> float:
+        raise ValueError("unforeseen")
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.real
+async def test_a_child_that_cannot_be_watched_lives_on_and_that_is_said(
+    supervisor: Supervisor, caplog: pytest.LogCaptureFixture
+) -> None:
+    kid = supervisor.start(Recipe("kid", (sys.executable, "-c", TELLING)), Blind())
+    await until(lambda: "kid: nobody sees any more whether it hangs" in caplog.text)
+    assert "unforeseen" in caplog.text
+    assert (kid.hangs, kid.restarts) == (0, 0)
