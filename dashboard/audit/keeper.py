@@ -338,6 +338,8 @@ class Keeper:
             )
         elif behind_s > LATE_S + self._keep.every_s + self._keep.settle_s:
             self._say("late", f"the store is {behind_s:.0f} s behind; nothing is lost by that")
+        elif self._run is None:
+            self._say("starting", "the bridge publishes nothing yet: it waits for the right time")
         elif until_ns < min(self._since_ns, self._trail.at_ns):
             self._say("starting", "what was published before the start is looked through")
         else:
