@@ -1,4 +1,4 @@
-"""The acknowledged part of the log, packed in blocks: a sixth of the room, for 3 µs a message. Pure.
+"""The acknowledged part of the log, packed in blocks: a sixth of the room, for 1 to 3 µs a message. Pure.
 
 What the broker has acknowledged is almost never read again: only a rewind or a repair unpacks it.
 """

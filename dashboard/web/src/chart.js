@@ -215,7 +215,7 @@ export class Chart {
   #paint() {
     const style = getComputedStyle(document.documentElement);
     const colour = (name) => style.getPropertyValue(`--${name}`).trim();
-    this.#colours = { gap: colour("gap"), label: colour("label"), upSoft: colour("up-soft"), downSoft: colour("down-soft") };
+    this.#colours = { gap: colour("gap"), pale: colour("muted"), upSoft: colour("up-soft"), downSoft: colour("down-soft") };
     const [up, down] = [colour("up"), colour("down")];
     this.#chart.applyOptions(look(colour));
     this.#candles.applyOptions({ upColor: up, downColor: down, wickUpColor: up, wickDownColor: down });
@@ -224,7 +224,7 @@ export class Chart {
   }
 
   #label() {
-    this.#candles.applyOptions({ priceLineColor: this.#isFresh ? "" : this.#colours.label }); // "": the last candle's own
+    this.#candles.applyOptions({ priceLineColor: this.#isFresh ? "" : this.#colours.pale }); // "": the last candle's own
   }
 }
 
