@@ -41,13 +41,14 @@ def target(machine: Machine) -> str:
 
 
 def ssh_words(machine: Machine) -> list[str]:
-    """What Ansible would tell ssh, its target last."""
-    _, variables = machine
-    words = [
-        word
-        for name in ("ansible_ssh_common_args", "ansible_ssh_extra_args")
-        for word in shlex.split(str(variables.get(name) or ""))
-    ]
+    """What Ansible would tell ssh, its target last. Raises ValueError, naming the variable, if a quote has no end."""
+    name, variables = machine
+    words = []
+    for variable in ("ansible_ssh_common_args", "ansible_ssh_extra_args"):
+        try:
+            words += shlex.split(str(variables.get(variable) or ""))
+        except ValueError as error:
+            raise ValueError(f"{name}: {variable}: {error}") from error
     for option, names in (
         ("-p", ("ansible_port", "ansible_ssh_port")),
         ("-i", ("ansible_ssh_private_key_file", "ansible_private_key_file")),
@@ -98,7 +99,11 @@ def main() -> int:
         print(wrong, file=sys.stderr)
         return 1
     if sys.argv[1] == "ssh":
-        lines = [shlex.join(ssh_words(machine)) for machine in found]
+        try:
+            lines = [shlex.join(ssh_words(machine)) for machine in found]
+        except ValueError as error:
+            print(error, file=sys.stderr)
+            return 1
     else:
         secrets = os.environ.get("TICKBRIDGE_SECRETS") or "ansible/secrets"
         lines = list(words(found, secrets, os.environ["ANSIBLE"]))

@@ -81,6 +81,13 @@ def test_a_variable_that_is_there_without_a_value_is_no_word_for_ssh() -> None:
     assert ssh_words(("pi", {"ansible_host": "pi.local", **empty})) == ["pi.local"]
 
 
+def test_a_quote_without_an_end_is_told_with_its_variable(tmp_path: Path) -> None:
+    host = {"ansible_host": "pi.invalid", "ansible_ssh_common_args": "-o 'ProxyJump=x"}
+    (tmp_path / "inventory.yml").write_text(yaml.safe_dump({"tickbridge": {"hosts": {"pi": host}}}))
+    done = pi(tmp_path, "install")
+    assert (done.returncode, done.stderr) == (1, "pi: ansible_ssh_common_args: No closing quotation\n")
+
+
 def test_a_page_at_an_address_of_ipv6_can_be_opened() -> None:
     assert page(("pi", {"ansible_host": "fd00::1", "ansible_user": "me"})) == "https://[fd00::1]:8000"
 
